@@ -1,0 +1,195 @@
+"""The roles: one Protocol each, one to three methods, nothing about how.
+
+Everything above meets its parts here, and so do the fakes. A class plays a role by having its
+methods; `registry.component` gives it a name. The life of a component:
+
+- the constructor takes keywords only, stores them, and touches neither disk nor network;
+- ``open()`` (optional) loads models and files; ``close()`` (optional) lets go of them and may be
+  called twice; between the two the role's methods may be called from any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from asbuilt.types import (
+    ChunkDraft,
+    Document,
+    Event,
+    Filters,
+    GenerationOptions,
+    Hit,
+    IndexPoint,
+    Matrix,
+    Message,
+    ScoredId,
+    ToolSpec,
+    Vector,
+)
+
+__all__ = [
+    "Assistant",
+    "Chunker",
+    "Embedder",
+    "Generator",
+    "Index",
+    "Reader",
+    "Reranker",
+    "Retriever",
+    "Tool",
+]
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Bytes of a file -> a document."""
+
+    @property
+    def suffixes(self) -> frozenset[str]:
+        """Lower-case file suffixes it reads, each with its dot."""
+        ...
+
+    def read(self, data: bytes, *, name: str) -> Document:
+        """Turn `data` into text with positions. `name` is the file's name, for messages and titles.
+
+        Raises ReadError with a reason fit for a receipt when the bytes are not what they claim.
+        """
+        ...
+
+
+@runtime_checkable
+class Chunker(Protocol):
+    """A document -> spans that are embedded, searched and cited."""
+
+    @property
+    def recipe(self) -> str:
+        """Identifies the chunking: the same recipe and text give the same chunks."""
+        ...
+
+    def chunk(self, document: Document) -> list[ChunkDraft]:
+        """Spans in order of `start`; together they cover every non-blank character."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Text -> unit vectors."""
+
+    @property
+    def model_id(self) -> str:
+        """Identifies the vectors: equal ids mean that vectors may be compared. Known before `open`."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector. Known after `open`."""
+        ...
+
+    def embed(self, texts: Sequence[str], *, kind: Literal["passage", "query"] = "passage") -> Matrix:
+        """float32 of shape (len(texts), dim), rows of length 1. Longer texts are cut at the model's limit."""
+        ...
+
+
+@runtime_checkable
+class Index(Protocol):
+    """A disposable projection of the catalogue: search by terms and by meaning.
+
+    Terms are scored with BM25 (k1 = 1.2, b = 0.75) over the tokens of `asbuilt.retrieval.terms`;
+    vectors by cosine. `asbuilt.retrieval.exact` is the reference that others must agree with.
+    """
+
+    @property
+    def position(self) -> int:
+        """The last catalogue change that is durably in the index (0 when empty)."""
+        ...
+
+    def write(self, points: Sequence[IndexPoint], *, remove: Sequence[int] = (), position: int) -> None:
+        """Insert or replace `points`, drop `remove`, then remember `position`, all idempotent.
+
+        Durable on return: after kill -9 the index opens at the old or the new position.
+        Searches in other threads see the state before or after, never an error.
+        """
+        ...
+
+    def search(
+        self, query: str | Vector, *, top_k: int, filters: Filters | None = None
+    ) -> list[ScoredId]:
+        """The best points, best first; a string searches terms, a vector searches meaning."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Orders passages for a query more carefully than the index can."""
+
+    def score(self, query: str, passages: Sequence[str]) -> list[float]:
+        """One relevance score a passage, higher is better."""
+        ...
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """A question -> the passages that may answer it."""
+
+    def retrieve(
+        self, query: str, *, top_k: int | None = None, filters: Filters | None = None
+    ) -> list[Hit]:
+        """At most `top_k` hits, best first. An empty list means nothing relevant was found."""
+        ...
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Messages -> text, streamed."""
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens that prompt and answer may take together. Known after `open`."""
+        ...
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Tokens that `messages` take as a prompt (exact where the engine can tell)."""
+        ...
+
+    def stream(
+        self, messages: Sequence[Message], *, options: GenerationOptions
+    ) -> AsyncIterator[Event]:
+        """TextDelta and ToolCall events, then exactly one Finished.
+
+        Closing the iterator, or cancelling its task, stops the engine's work on it.
+        """
+        ...
+
+
+@runtime_checkable
+class Tool(Protocol):
+    """Something a model may call."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """Name, description and JSON Schema of the arguments."""
+        ...
+
+    def call(self, arguments: Mapping[str, Any]) -> str:
+        """Validate `arguments`, run, and return text for the model. Raises ToolError."""
+        ...
+
+
+@runtime_checkable
+class Assistant(Protocol):
+    """A conversation -> a checked answer."""
+
+    def answer(
+        self,
+        messages: Sequence[Message],
+        *,
+        options: GenerationOptions | None = None,
+        filters: Filters | None = None,
+    ) -> AsyncIterator[Event]:
+        """Events of one answer; the last is Finished and carries the Answer."""
+        ...
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total) while something long runs."""

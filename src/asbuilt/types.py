@@ -1,0 +1,301 @@
+"""The vocabulary: frozen, pure values that every part of asbuilt exchanges.
+
+No value here holds a client, an open file or a connection. Offsets are character offsets
+(not bytes) into the text of one document version, half open: ``text[start:end]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Answer",
+    "Chunk",
+    "ChunkDraft",
+    "Citation",
+    "CitationsReady",
+    "Document",
+    "Event",
+    "Filters",
+    "Finished",
+    "GenerationOptions",
+    "Heading",
+    "Hit",
+    "IndexPoint",
+    "Matrix",
+    "Message",
+    "Page",
+    "Role",
+    "Scalar",
+    "ScoredId",
+    "SideScore",
+    "TextDelta",
+    "ToolCall",
+    "ToolResult",
+    "ToolSpec",
+    "Usage",
+    "Vector",
+]
+
+Scalar = str | int | float | bool
+Filters = Mapping[str, Scalar | Sequence[Scalar]]
+"""Metadata filters: every key must match; a sequence means "any of these"."""
+
+Vector = NDArray[np.float32]
+"""Shape (dim,)."""
+Matrix = NDArray[np.float32]
+"""Shape (n, dim), C-contiguous."""
+
+
+# ---------------------------------------------------------------- documents
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading at character offset `start`; `level` 1 is the document's title level."""
+
+    start: int
+    level: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Characters [start, end) of the text stand on page `number` (counted from 1)."""
+
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a reader makes of a file: its text and the positions of its structure in that text."""
+
+    text: str
+    media_type: str
+    title: str = ""
+    headings: tuple[Heading, ...] = ()
+    pages: tuple[Page, ...] = ()
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkDraft:
+    """A span of a document before it is stored. ``text == document.text[start:end]``.
+
+    `headings` are the titles above the span, outermost first. `tokens` is its length by the
+    chunker's own count.
+    """
+
+    text: str
+    start: int
+    end: int
+    headings: tuple[str, ...] = ()
+    page: int | None = None
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stored span: what a hit shows and a citation points at."""
+
+    id: int
+    document_id: int
+    version: int
+    source: str
+    collection: str
+    text: str
+    start: int
+    end: int
+    headings: tuple[str, ...] = ()
+    page: int | None = None
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------- retrieval
+
+
+@dataclass(frozen=True, slots=True)
+class IndexPoint:
+    """One chunk as an index sees it.
+
+    `terms` is the text for full-text search; `vector` is None until the chunk is embedded;
+    `payload` holds what filters may ask for.
+    """
+
+    id: int
+    terms: str
+    vector: Vector | None = None
+    payload: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredId:
+    """An index's answer: a point and its score, higher is better."""
+
+    id: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class SideScore:
+    """Rank (from 1) and raw score that one side of a hybrid search gave a hit."""
+
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A retrieved chunk. `score` orders hits; `sides` says where it comes from ("dense", "terms", "rerank")."""
+
+    chunk: Chunk
+    score: float
+    sides: Mapping[str, SideScore] = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------- conversation
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's request to run a tool. `arguments` is already parsed JSON."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What a model is told of a tool; `parameters` is a JSON Schema object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. `name` is the tool's name and `tool_call_id` its call when role is "tool"."""
+
+    role: Role
+    content: str
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one generation, or of several added up."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOptions:
+    """How to generate. `json_schema` constrains the output where the engine can."""
+
+    temperature: float = 0.7
+    max_tokens: int = 2048
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    json_schema: Mapping[str, Any] | None = None
+    tools: tuple[ToolSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A numbered claim of support.
+
+    `number` is what stands in the text as ``[number]``. The span is
+    ``document_text[start:end]`` of `version` of `document_id`. `verified` is True only when
+    the cited span was read back from the catalogue and supports the sentence; otherwise
+    `reason` says what failed. A number without a source has `document_id` None.
+    """
+
+    number: int
+    sentence: str
+    verified: bool
+    reason: str = ""
+    quote: str = ""
+    document_id: int | None = None
+    version: int | None = None
+    source: str = ""
+    start: int | None = None
+    end: int | None = None
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer. `transcript` is every message after the user's, tool calls included."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+    hits: tuple[Hit, ...] = ()
+    usage: Usage = Usage()
+    transcript: tuple[Message, ...] = ()
+    refused: bool = False
+
+
+# ---------------------------------------------------------------- events of a stream
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """Newly generated text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """A tool ran: its call and what it returned (or the error text it gave the model)."""
+
+    call: ToolCall
+    content: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CitationsReady:
+    """All citations of the answer, after the last text."""
+
+    citations: tuple[Citation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The stream's last event. Generators fill `message`, `usage` and `reason`; the assistant
+    adds `answer`."""
+
+    message: Message
+    usage: Usage
+    reason: Literal["stop", "length", "tool_calls", "cancelled"] = "stop"
+    answer: Answer | None = None
+
+
+Event = TextDelta | ToolCall | ToolResult | CitationsReady | Finished
