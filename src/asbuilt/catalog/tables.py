@@ -1,0 +1,134 @@
+"""The tables of the catalogue, the same on SQLite and PostgreSQL. Migrations create them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+__all__ = [
+    "api_keys",
+    "changes",
+    "chunks",
+    "documents",
+    "embeddings",
+    "jobs",
+    "metadata",
+    "receipts",
+    "versions",
+]
+
+metadata = MetaData()
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("collection", String(200), nullable=False),
+    Column("source", Text, nullable=False),
+    UniqueConstraint("collection", "source"),
+)
+
+# state: "building" until its chunks are embedded (only when an older version is being shown),
+# "current" when readers see it, "superseded" or "removed" afterwards. At most one version of a
+# document is current and at most one is building.
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("document_id", ForeignKey("documents.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("recipe", String(200), nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("document_id", "number"),
+    Index("versions_by_state", "state", "document_id"),
+)
+
+# context: what stands before the text when it is searched and embedded (source words, headings).
+# search_hash: SHA-256 of context and text; embeddings are shared by it.
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version_id", ForeignKey("versions.id"), nullable=False, index=True),
+    Column("ordinal", Integer, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("end", Integer, nullable=False),
+    Column("page", Integer),
+    Column("headings", JSON, nullable=False),
+    Column("context", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("search_hash", String(64), nullable=False, index=True),
+)
+
+embeddings = Table(
+    "embeddings",
+    metadata,
+    Column("search_hash", String(64), primary_key=True),
+    Column("model_id", String(200), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # float32, little endian
+)
+
+# The feed of index projections: "look at this chunk again". Its state is read when it is replayed.
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("chunk_id", ForeignKey("chunks.id"), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("collection", String(200), nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("finished_at", Float),
+)
+
+# One row a file and collection: what became of it the last time. status: "reading" while its bytes
+# are parsed (a row that is found so after a crash counts as an attempt), then "stored", "indexed",
+# "quarantined" or "removed".
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("collection", String(200), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("document_id", Integer),
+    Column("version", Integer),
+    Column("chunks", Integer, nullable=False),
+    Column("embedded", Integer, nullable=False),
+    Column("found", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("key_hash", String(64), nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+)
