@@ -285,16 +285,23 @@ class Catalog:
             if row.state == "current"  # not in SQL: the planner would start from the state's index
         }
 
-    def chunk_ids(self, document_id: int, number: int) -> list[int]:
-        """Chunk ids of one version, in order."""
+    def vectors(self, document_id: int, number: int, model_id: str) -> dict[int, Vector | None]:
+        """By chunk id, in order: the embeddings of one version, None where there is none yet."""
         query = (
-            sa.select(t.chunks.c.id)
+            sa.select(t.chunks.c.id, t.embeddings.c.vector)
             .join(t.versions, t.versions.c.id == t.chunks.c.version_id)
+            .outerjoin(
+                t.embeddings,
+                sa.and_(
+                    t.embeddings.c.search_hash == t.chunks.c.search_hash, t.embeddings.c.model_id == model_id
+                ),
+            )
             .where(t.versions.c.document_id == document_id, t.versions.c.number == number)
             .order_by(t.chunks.c.ordinal)
         )
         with self._read() as connection:
-            return list(connection.execute(query).scalars())
+            rows = connection.execute(query).all()
+        return {row.id: None if row.vector is None else np.frombuffer(row.vector, "<f4") for row in rows}
 
     # ------------------------------------------------------------ embeddings
 
@@ -419,6 +426,21 @@ class Catalog:
             )
             for row in rows
         }
+
+    # ------------------------------------------------------------ facts
+
+    def put_fact(self, key: str, value: Any) -> None:
+        """Remember a JSON value under a key, in place of an earlier one."""
+        row = {"key": key, "value": value, "updated_at": time.time()}
+        with self._write() as connection:
+            connection.execute(t.facts.insert().prefix_with("OR REPLACE"), row)
+
+    def fact(self, key: str) -> Any:
+        """The JSON value under `key`; None when nothing was measured."""
+        with self._read() as connection:
+            return connection.execute(
+                sa.select(t.facts.c.value).where(t.facts.c.key == key)
+            ).scalar_one_or_none()
 
     # ------------------------------------------------------------ API keys
 

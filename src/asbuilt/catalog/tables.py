@@ -23,6 +23,7 @@ __all__ = [
     "chunks",
     "documents",
     "embeddings",
+    "facts",
     "jobs",
     "metadata",
     "receipts",
@@ -122,6 +123,15 @@ receipts = Table(
     Column("embedded", Integer, nullable=False),
     Column("found", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+# What was measured or fitted on this project's own data, for example a fusion weight.
+facts = Table(
+    "facts",
+    metadata,
+    Column("key", String(300), primary_key=True),
+    Column("value", JSON, nullable=False),
     Column("updated_at", Float, nullable=False),
 )
 

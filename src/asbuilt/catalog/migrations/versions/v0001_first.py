@@ -86,6 +86,12 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.Float, nullable=False),
     )
     op.create_table(
+        "facts",
+        sa.Column("key", sa.String(300), primary_key=True),
+        sa.Column("value", sa.JSON, nullable=False),
+        sa.Column("updated_at", sa.Float, nullable=False),
+    )
+    op.create_table(
         "api_keys",
         sa.Column("name", sa.String(200), primary_key=True),
         sa.Column("key_hash", sa.String(64), nullable=False, unique=True),
@@ -94,5 +100,15 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("api_keys", "receipts", "jobs", "changes", "embeddings", "chunks", "versions", "documents"):
+    for table in (
+        "api_keys",
+        "facts",
+        "receipts",
+        "jobs",
+        "changes",
+        "embeddings",
+        "chunks",
+        "versions",
+        "documents",
+    ):
         op.drop_table(table)

@@ -1,0 +1,284 @@
+"""Blueprint -> live system: the only place that builds, opens and closes components."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from filelock import FileLock, Timeout
+
+from asbuilt import registry
+from asbuilt.blueprint import Blueprint, build_order, load_checked, resolve_needs
+from asbuilt.catalog import Catalog
+from asbuilt.documents import choose_reader
+from asbuilt.errors import NotFoundError, StorageError
+from asbuilt.knowledge import KnowledgeBase
+from asbuilt.roles import Assistant, Chunker, Embedder, Generator, Index, Reader, Retriever
+from asbuilt.types import Answer, Filters, Finished, GenerationOptions, Hit, Message
+
+__all__ = ["STATE_FOLDER", "System"]
+
+STATE_FOLDER = ".asbuilt"
+_MAX_SLOTS = 16
+
+P = TypeVar("P")
+
+
+class System:
+    """A blueprint brought to life, part by part, as parts are asked for.
+
+    >>> with System.load("blueprint.yaml") as system:
+    ...     hits = system.retriever.retrieve("how do I empty a queue?")
+
+    A part is built and opened, after what it needs, the first time it is asked for; `close`
+    closes in the opposite order. State lives in ``.asbuilt/`` beside the blueprint: the catalogue,
+    and one slot a process for what only one process may hold (an index folder), so that a
+    running server never keeps the command line out.
+    """
+
+    def __init__(self, blueprint: Blueprint, *, folder: Path) -> None:
+        self.blueprint = blueprint
+        self.folder = folder
+        self.state_folder = folder / STATE_FOLDER
+        self._needs = resolve_needs(blueprint)
+        self._order = [name for name in build_order(blueprint) if blueprint.component(name).use]
+        self._parts: dict[str, Any] = {}
+        self._opened: list[Any] = []
+        self._lock = threading.RLock()
+        self._slot: tuple[Path, FileLock] | None = None
+        self._knowledge: KnowledgeBase | None = None
+
+    @classmethod
+    def load(cls, path: str | Path = "blueprint.yaml") -> System:
+        """Load and check a blueprint. Raises BlueprintError with every fault."""
+        file = Path(path).resolve()
+        return cls(load_checked(file), folder=file.parent)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ parts
+
+    def part(self, name: str) -> Any:
+        """The open component called `name` in the blueprint.
+
+        Raises NotFoundError when there is none, or when it is only planned.
+        """
+        with self._lock:
+            if name not in self._parts:
+                self._parts[name] = self._build(name)
+            return self._parts[name]
+
+    def names_of(self, role: str) -> list[str]:
+        """The built components that play a role, in build order."""
+        return [name for name in self._order if self._use(name).startswith(f"{role}/")]
+
+    def _only(self, role: str, protocol: type[P]) -> P:
+        found = self.names_of(role)
+        if not found:
+            raise NotFoundError(
+                f"the blueprint has no component that plays {role!r}.",
+                hint=f"Add one with `use: {role}/...`.",
+            )
+        # The one that nothing else of its role wraps: the outermost.
+        return cast(P, self.part(found[-1]))
+
+    @property
+    def catalog(self) -> Catalog:
+        """The open catalogue of the project."""
+        with self._lock:
+            catalog = self._parts.get(_CATALOG)
+            if catalog is None:
+                catalog = Catalog(file=self.state_folder / "catalog.sqlite")
+                self._open(catalog)
+                self._parts[_CATALOG] = catalog
+            return cast(Catalog, catalog)
+
+    @property
+    def assistant(self) -> Assistant:
+        return self._only("assistant", Assistant)  # type: ignore[type-abstract]
+
+    @property
+    def generator(self) -> Generator:
+        return self._only("generator", Generator)  # type: ignore[type-abstract]
+
+    @property
+    def retriever(self) -> Retriever:
+        """The retriever; the index is brought up to date first."""
+        retriever = self._only("retriever", Retriever)  # type: ignore[type-abstract]
+        self.knowledge.catch_up()
+        return retriever
+
+    @property
+    def embedder(self) -> Embedder:
+        return self._only("embedder", Embedder)  # type: ignore[type-abstract]
+
+    @property
+    def index(self) -> Index:
+        return self._only("index", Index)  # type: ignore[type-abstract]
+
+    @property
+    def chunker(self) -> Chunker:
+        return self._only("chunker", Chunker)  # type: ignore[type-abstract]
+
+    @property
+    def knowledge(self) -> KnowledgeBase:
+        """Ingestion and the state of search."""
+        with self._lock:
+            if self._knowledge is None:
+                readers = self._readers()
+                self._knowledge = KnowledgeBase(
+                    catalog=self.catalog,
+                    choose_reader=lambda name, data: choose_reader(name, data, readers),
+                    chunker=self.chunker,
+                    embedder=self.embedder,
+                    index=self.index,
+                    lock_file=self.state_folder / "ingest.lock",
+                )
+                self._opened.append(self._knowledge)
+            return self._knowledge
+
+    def chunker_like(self, **config: Any) -> Chunker:
+        """The blueprint's chunker with some of its config replaced, open."""
+        name = self.names_of("chunker")[-1]
+        component = self.blueprint.component(name)
+        chunker = registry.resolve(self._use(name))(**{**component.config, **config})
+        self._open(chunker)
+        return cast(Chunker, chunker)
+
+    def _readers(self) -> dict[str, Reader]:
+        named = self.names_of("reader")
+        if named:
+            return {self._use(name): self.part(name) for name in named}
+        return {name: registry.resolve(name)() for name in registry.names("reader")}
+
+    # ------------------------------------------------------------ what scripts ask for
+
+    def search(self, query: str, *, top_k: int | None = None, filters: Filters | None = None) -> list[Hit]:
+        """The passages that may answer `query`, best first."""
+        return self.retriever.retrieve(query, top_k=top_k, filters=filters)
+
+    def ask(
+        self,
+        question: str | Sequence[Message],
+        *,
+        options: GenerationOptions | None = None,
+        filters: Filters | None = None,
+    ) -> Answer:
+        """Answer a question (or a conversation that ends with one) and wait for all of it."""
+        messages = (Message("user", question),) if isinstance(question, str) else question
+        self.knowledge.catch_up()
+        return asyncio.run(_answer(self.assistant, messages, options, filters))
+
+    # ------------------------------------------------------------ build, open, close
+
+    def open(self) -> None:
+        """Open everything that is built, in order."""
+        for name in self._order:
+            self.part(name)
+        if self.names_of("index"):
+            self.knowledge.catch_up()
+
+    def close(self) -> None:
+        """Close what was opened, last first. May be called twice."""
+        with self._lock:
+            while self._opened:
+                part = self._opened.pop()
+                if hasattr(part, "close"):
+                    part.close()
+            self._parts.clear()
+            self._knowledge = None
+            if self._slot is not None:
+                self._slot[1].release()
+                self._slot = None
+
+    def _use(self, name: str) -> str:
+        return self.blueprint.component(name).use or ""
+
+    def _build(self, name: str) -> Any:
+        if name not in self._order:
+            state = "is only planned" if name in self.blueprint.names() else "does not exist"
+            raise NotFoundError(
+                f"component {name!r} {state} in this blueprint.", hint=f"Built: {', '.join(self._order)}."
+            )
+        component = self.blueprint.component(name)
+        keywords: dict[str, Any] = dict(component.config)
+        for need, target in self._needs.get(name, {}).items():
+            keywords[need] = (
+                self.part(target) if isinstance(target, str) else tuple(self.part(each) for each in target)
+            )
+        signature = registry.signature(self._use(name))
+        if "catalog" in signature.given:
+            keywords["catalog"] = self.catalog
+        if "folder" in signature.given:
+            keywords["folder"] = self._private_folder(name)
+        part = registry.resolve(self._use(name))(**keywords)
+        self._open(part)
+        return part
+
+    def _open(self, part: Any) -> None:
+        if hasattr(part, "open"):
+            part.open()
+        self._opened.append(part)
+
+    def _private_folder(self, name: str) -> Path:
+        """A folder of this process for a component: its name says what its content was made from,
+        and folders of earlier designs, being disposable, go."""
+        component = self.blueprint.component(name)
+        model_ids = [self.part(each).model_id for each in self.names_of("embedder")]
+        made_from = repr((component.use, sorted(component.config.items()), model_ids))
+        folder = self._claim_slot() / f"{name}-{sha256(made_from.encode()).hexdigest()[:12]}"
+        for old in folder.parent.glob(f"{name}-????????????"):
+            if old != folder:
+                shutil.rmtree(old, ignore_errors=True)
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _claim_slot(self) -> Path:
+        if self._slot is None:
+            for number in range(_MAX_SLOTS):
+                slot = self.state_folder / "slots" / str(number)
+                try:
+                    slot.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise StorageError(f"cannot create {slot}: {error.strerror}.") from error
+                lock = FileLock(slot / "lock", thread_local=False)
+                try:
+                    lock.acquire(timeout=0)
+                except Timeout:
+                    continue
+                self._slot = (slot, lock)
+                break
+            else:
+                raise StorageError(
+                    f"{_MAX_SLOTS} processes already use {self.state_folder}.", hint="Stop one of them."
+                )
+        return self._slot[0]
+
+
+_CATALOG = "(catalogue)"
+
+
+async def _answer(
+    assistant: Assistant,
+    messages: Sequence[Message],
+    options: GenerationOptions | None,
+    filters: Mapping[str, Any] | None,
+) -> Answer:
+    answer: Answer | None = None
+    async for event in assistant.answer(messages, options=options, filters=filters):
+        if isinstance(event, Finished):
+            answer = event.answer
+    assert answer is not None, "an assistant's last event is Finished and carries the answer"
+    return answer
