@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, cast
 
 from filelock import FileLock, Timeout
 
@@ -26,8 +26,6 @@ __all__ = ["STATE_FOLDER", "System"]
 
 STATE_FOLDER = ".asbuilt"
 _MAX_SLOTS = 16
-
-P = TypeVar("P")
 
 
 class System:
@@ -84,7 +82,7 @@ class System:
         """The built components that play a role, in build order."""
         return [name for name in self._order if self._use(name).startswith(f"{role}/")]
 
-    def _only(self, role: str, protocol: type[P]) -> P:
+    def _only(self, role: str) -> Any:
         found = self.names_of(role)
         if not found:
             raise NotFoundError(
@@ -92,7 +90,7 @@ class System:
                 hint=f"Add one with `use: {role}/...`.",
             )
         # The one that nothing else of its role wraps: the outermost.
-        return cast(P, self.part(found[-1]))
+        return self.part(found[-1])
 
     @property
     def catalog(self) -> Catalog:
@@ -107,30 +105,30 @@ class System:
 
     @property
     def assistant(self) -> Assistant:
-        return self._only("assistant", Assistant)  # type: ignore[type-abstract]
+        return cast(Assistant, self._only("assistant"))
 
     @property
     def generator(self) -> Generator:
-        return self._only("generator", Generator)  # type: ignore[type-abstract]
+        return cast(Generator, self._only("generator"))
 
     @property
     def retriever(self) -> Retriever:
         """The retriever; the index is brought up to date first."""
-        retriever = self._only("retriever", Retriever)  # type: ignore[type-abstract]
+        retriever = cast(Retriever, self._only("retriever"))
         self.knowledge.catch_up()
         return retriever
 
     @property
     def embedder(self) -> Embedder:
-        return self._only("embedder", Embedder)  # type: ignore[type-abstract]
+        return cast(Embedder, self._only("embedder"))
 
     @property
     def index(self) -> Index:
-        return self._only("index", Index)  # type: ignore[type-abstract]
+        return cast(Index, self._only("index"))
 
     @property
     def chunker(self) -> Chunker:
-        return self._only("chunker", Chunker)  # type: ignore[type-abstract]
+        return cast(Chunker, self._only("chunker"))
 
     @property
     def knowledge(self) -> KnowledgeBase:
