@@ -1,0 +1,49 @@
+"""`asbuilt`: collects the commands and turns our errors into one line."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from asbuilt.cli import ask, chat, check, doctor, ingest, keys, new, search, serve
+from asbuilt.cli.output import fail, print_fault
+from asbuilt.errors import AsbuiltError, BlueprintError, BugError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="asbuilt",
+    help="Design, build, serve and prove an AI system on one workstation, from one blueprint.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(new.new)
+app.command()(check.check)
+app.command()(ingest.ingest)
+app.command()(search.search)
+app.command()(ask.ask)
+app.command()(chat.chat)
+app.command()(serve.serve)
+app.command()(doctor.doctor)
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 an error that was explained, 2 wrong usage."""
+    try:
+        app()
+    except BlueprintError as error:
+        for fault in error.faults:
+            print_fault(fault)
+        sys.exit(fail(error))
+    except BugError:
+        raise
+    except AsbuiltError as error:
+        sys.exit(fail(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output (`| head`) has seen enough
+        sys.exit(0)
