@@ -89,6 +89,7 @@ _SHIPPED: dict[str, str] = {
     "generator/llama-cpp": "asbuilt.generation.llama_cpp:LlamaCppGenerator",
     "generator/openai": "asbuilt.generation.openai:OpenAIGenerator",
     "generator/scripted": "asbuilt.testing.scripted_generator:ScriptedGenerator",
+    "retriever/fixed": "asbuilt.testing.fixed_retriever:FixedRetriever",
     "tool/search": "asbuilt.tools.search:SearchTool",
     "assistant/cited": "asbuilt.assistant.cited:CitedAssistant",
 }

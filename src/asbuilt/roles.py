@@ -171,6 +171,12 @@ class Tool(Protocol):
         """Name, description and JSON Schema of the arguments."""
         ...
 
+    @property
+    def read_only(self) -> bool:
+        """True when a call changes nothing outside the process. Only such tools may run while a
+        model is reading retrieved text."""
+        ...
+
     def call(self, arguments: Mapping[str, Any]) -> str:
         """Validate `arguments`, run, and return text for the model. Raises ToolError."""
         ...

@@ -230,10 +230,12 @@ class GenerationOptions:
 class Citation:
     """A numbered claim of support.
 
-    `number` is what stands in the text as ``[number]``. The span is
-    ``document_text[start:end]`` of `version` of `document_id`. `verified` is True only when
-    the cited span was read back from the catalogue and supports the sentence; otherwise
-    `reason` says what failed. A number without a source has `document_id` None.
+    `sentence` is the exact part of the answer that is claimed. With `by` "model" the model wrote
+    ``[number]`` there; with "asbuilt" it wrote none, and the check itself found that passage
+    `number` (``hits[number - 1]``) supports it. The span is ``document_text[start:end]`` of
+    `version` of `document_id`. `verified` is True only when the cited span was read back from the
+    catalogue and supports the sentence; otherwise `reason` says what failed. A number without a
+    source has `document_id` None.
     """
 
     number: int
@@ -247,11 +249,16 @@ class Citation:
     start: int | None = None
     end: int | None = None
     page: int | None = None
+    by: Literal["model", "asbuilt"] = "model"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished answer. `transcript` is every message after the user's, tool calls included."""
+    """A finished answer. `transcript` is every message after the user's, tool calls included.
+
+    Passage n, as the model saw it, is ``hits[n - 1]``. `uncited` holds the sentences that claim
+    something and have no citation of any kind; `notes` says what was left out to fit the model.
+    """
 
     text: str
     citations: tuple[Citation, ...] = ()
@@ -259,6 +266,8 @@ class Answer:
     usage: Usage = Usage()
     transcript: tuple[Message, ...] = ()
     refused: bool = False
+    uncited: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- events of a stream
