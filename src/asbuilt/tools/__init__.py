@@ -1,0 +1,7 @@
+"""Typed tools that a model may call, guarded: checked arguments, a time limit, bounded results."""
+
+from asbuilt.tools.function import FunctionTool, tool
+from asbuilt.tools.search import PassageTool, SearchTool
+from asbuilt.tools.toolbox import Toolbox
+
+__all__ = ["FunctionTool", "PassageTool", "SearchTool", "Toolbox", "tool"]

@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from asbuilt import registry
+from asbuilt.errors import ToolError, UserError
+from asbuilt.roles import Tool
+from asbuilt.testing.tool_contract import ToolContract
+from asbuilt.tools import FunctionTool, tool
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Address(BaseModel):
+    street: str
+    number: int
+
+
+@dataclass
+class Price:
+    amount: float
+    since: date
+
+
+def check(command: str, region: str = "eu-west-1", *, strict: bool = False) -> str:
+    """Check a command
+    offline.
+
+    Nothing is sent anywhere.
+
+    Args:
+        command: The whole command line,
+            quotes included.
+        region (str): Where it would run.
+
+    Returns:
+        What is wrong with it.
+    """
+    return f"{command}|{region}|{strict}"
+
+
+class TestFunctionTool(ToolContract):
+    @pytest.fixture
+    def tool(self) -> Tool:
+        return FunctionTool(check, name="aws-cli-check", read_only=True)
+
+    @pytest.fixture
+    def good_arguments(self) -> Mapping[str, Any]:
+        return {"command": "aws s3 ls"}
+
+
+# ---------------------------------------------------------------- what the model is told
+
+
+def test_the_schema_comes_from_signature_and_docstring() -> None:
+    spec = FunctionTool(check).spec
+    assert spec.name == "check"
+    assert spec.description == "Check a command offline."
+    assert spec.parameters == {
+        "type": "object",
+        "properties": {
+            "command": {"type": "string", "description": "The whole command line, quotes included."},
+            "region": {"type": "string", "default": "eu-west-1", "description": "Where it would run."},
+            "strict": {"type": "boolean", "default": False},
+        },
+        "required": ["command"],
+        "additionalProperties": False,
+    }
+
+
+def test_sphinx_parameter_texts_are_read() -> None:
+    def price(service: str, hours: int) -> None:
+        """Price of a service.
+
+        :param service: Its id,
+            in lower case.
+        :param int hours: How long.
+        :returns: dollars
+        """
+
+    properties = FunctionTool(price).spec.parameters["properties"]
+    assert properties["service"]["description"] == "Its id, in lower case."
+    assert properties["hours"]["description"] == "How long."
+
+
+def test_a_function_without_parameters_has_an_empty_schema() -> None:
+    def now() -> str:
+        """The time."""
+        return "12:00"
+
+    made = FunctionTool(now)
+    assert made.spec.parameters == {"type": "object", "properties": {}, "additionalProperties": False}
+    assert made.call({}) == "12:00"
+
+
+def test_parameter_names_that_pydantic_reserves_are_allowed() -> None:
+    def odd(json: str, schema: int, model_x: bool, _hidden: str = "") -> list[object]:
+        """Odd names."""
+        return [json, schema, model_x, _hidden]
+
+    arguments = {"json": "a", "schema": 1, "model_x": True, "_hidden": "b"}
+    assert FunctionTool(odd).call(arguments) == '["a",1,true,"b"]'
+
+
+def no_docstring(x: int) -> None: ...
+
+
+def unannotated(x) -> None:  # type: ignore[no-untyped-def]
+    """X."""
+
+
+def many(*values: int) -> None:
+    """X."""
+
+
+def keywords(**values: int) -> None:
+    """X."""
+
+
+def positional(x: int, /) -> None:
+    """X."""
+
+
+def not_json(x: threading.Thread) -> None:
+    """X."""
+
+
+def unresolved(x: Nowhere) -> None:  # type: ignore[name-defined]  # noqa: F821
+    """X."""
+
+
+async def asynchronous(x: int) -> None:
+    """X."""
+
+
+@pytest.mark.parametrize(
+    "function",
+    [no_docstring, unannotated, many, keywords, positional, not_json, unresolved, asynchronous],
+    ids=lambda function: function.__name__,
+)
+def test_a_function_that_json_cannot_call_is_refused_at_once(function: Any) -> None:
+    with pytest.raises(UserError, match=function.__name__):
+        FunctionTool(function)
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a/b", "x" * 65, "naïve"])
+def test_names_are_what_every_engine_accepts(name: str) -> None:
+    with pytest.raises(UserError, match="must match"):
+        FunctionTool(check, name=name)
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def test_every_fault_is_listed_with_place_and_what_is_allowed() -> None:
+    with pytest.raises(ToolError) as caught:
+        FunctionTool(check).call({"comand": "aws", "strict": "yes"})
+    text = str(caught.value)
+    assert text.startswith("3 faults")
+    assert "'command' is required" in text
+    assert "'comand' is unknown, did you mean 'command'? (allowed: command, region, strict)" in text
+    assert "'strict': input should be a valid boolean, not 'yes'" in text
+
+
+def test_rich_annotations_are_filled_from_json_and_checked_inside() -> None:
+    def book(
+        day: date,
+        colours: tuple[Colour, ...],
+        home: Address,
+        kind: Literal["a", "b"],
+        nights: Annotated[int, Field(ge=1)] = 1,
+    ) -> str:
+        """Book."""
+        return f"{day:%Y-%m-%d} {[colour.name for colour in colours]} {home.street} {kind} {nights}"
+
+    made = FunctionTool(book)
+    home = {"street": "Elm", "number": 3}
+    good = {"day": "2026-11-23", "colours": ["red"], "home": home, "kind": "a"}
+    assert made.call(good) == "2026-11-23 ['RED'] Elm a 1"
+    with pytest.raises(ToolError) as caught:
+        made.call({**good, "home": {"street": "Elm"}, "kind": "c", "nights": 0, "colours": ["red", "x"]})
+    text = str(caught.value)
+    for part in ("'home.number' is required", "'a' or 'b', not 'c'", "'nights'", "'colours.1'"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    "value", [5.0, "5", None, True, ["5"], {"a": 1}, float("nan"), object()], ids=lambda each: repr(each)[:9]
+)
+def test_only_the_annotated_type_is_taken(value: object) -> None:
+    def double(x: int) -> int:
+        """Twice x."""
+        return 2 * x
+
+    made = FunctionTool(double)
+    assert made.call({"x": 5}) == "10"
+    with pytest.raises(ToolError):
+        made.call({"x": value})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["command", "region", "strict", "x"]) | st.text(), JSON, max_size=5))
+def test_no_arguments_raise_anything_but_a_tool_error(arguments: dict[str, Any]) -> None:
+    with suppress(ToolError):
+        assert FunctionTool(check).call(arguments).startswith(arguments["command"])
+
+
+# ---------------------------------------------------------------- running
+
+
+def returns(value: object) -> FunctionTool:
+    def give() -> object:
+        """Give."""
+        return value
+
+    return FunctionTool(give, max_result_chars=100, timeout_s=5)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("as is\n", "as is\n"),
+        ({"a": [1, None]}, '{"a":[1,null]}'),
+        (Price(1.5, date(2026, 11, 23)), '{"amount":1.5,"since":"2026-11-23"}'),
+        (Address(street="Elm", number=3), '{"street":"Elm","number":3}'),
+        (None, "null"),
+        ({"t": threading.Lock}, f'{{"t":"{threading.Lock}"}}'),
+        (b"\xff", '"_w=="'),
+    ],
+)
+def test_results_become_text(value: object, text: str) -> None:
+    assert returns(value).call({}) == text
+
+
+def test_a_long_result_says_that_it_was_cut() -> None:
+    text = returns("x" * 250).call({})
+    assert text == "x" * 100 + "\n[cut: the first 100 of 250 characters]"
+
+
+def test_a_result_that_contains_itself_is_a_tool_error() -> None:
+    loop: list[object] = []
+    loop.append(loop)
+    with pytest.raises(ToolError, match="give failed"):
+        returns(loop).call({})
+
+
+def test_an_exception_becomes_its_type_and_message() -> None:
+    def fail(kind: str) -> None:
+        """Fail."""
+        if kind == "exit":
+            sys.exit(2)
+        if kind == "tool":
+            raise ToolError("say this", hint="and this")
+        raise KeyError(kind * 20)
+
+    made = FunctionTool(fail, max_result_chars=60)
+    with pytest.raises(ToolError, match=r"^fail failed: SystemExit: 2$"):
+        made.call({"kind": "exit"})
+    with pytest.raises(ToolError, match=r"^say this and this$"):
+        made.call({"kind": "tool"})
+    with pytest.raises(ToolError, match=r"^fail failed: KeyError: 'missing") as caught:
+        made.call({"kind": "missing"})
+    assert "Traceback" not in str(caught.value)
+    assert "[cut" in str(caught.value)
+
+
+def test_a_call_has_a_time_limit_and_hanging_calls_are_bounded() -> None:
+    release = threading.Event()
+
+    def hang() -> str:
+        """Hang."""
+        release.wait()
+        return "done"
+
+    made = FunctionTool(hang, timeout_s=0.001)
+    started = time.monotonic()
+    for _ in range(16):
+        with pytest.raises(ToolError, match=r"did not finish within 0\.001 s"):
+            made.call({})
+    with pytest.raises(ToolError, match="busy"):
+        made.call({})
+    assert time.monotonic() - started < 5
+    release.set()
+    for thread in threading.enumerate():
+        if thread.name == "tool hang":
+            thread.join()
+    patient = FunctionTool(hang)
+    assert patient.call({}) == "done"
+
+
+# ---------------------------------------------------------------- the decorator
+
+
+@tool("contract-check-tool", read_only=True)
+def registered(command: str) -> str:
+    """Check a command."""
+    return command.upper()
+
+
+def test_the_decorator_registers_and_leaves_the_function_alone() -> None:
+    assert registered("a") == "A"
+    signature = registry.signature("tool/contract-check-tool")
+    assert [config.name for config in signature.config] == ["timeout_s", "max_result_chars"]
+    assert signature.needs == ()
+    assert signature.doc == "Check a command."
+    made = registry.resolve("tool/contract-check-tool")(timeout_s=1.0)
+    assert isinstance(made, Tool)
+    assert made.read_only
+    assert made.spec.name == "contract-check-tool"
+    assert made.call({"command": "a"}) == "A"
+
+
+def test_a_tool_changes_things_unless_it_says_otherwise() -> None:
+    assert not FunctionTool(check).read_only
+
+
+def test_a_taken_name_is_refused() -> None:
+    with pytest.raises(UserError, match="already"):
+        tool("contract-check-tool")(check)
