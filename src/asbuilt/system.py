@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import shutil
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +19,13 @@ from filelock import FileLock, Timeout
 from asbuilt import registry
 from asbuilt.blueprint import Blueprint, build_order, load_checked, resolve_needs
 from asbuilt.catalog import Catalog
-from asbuilt.documents import choose_reader
-from asbuilt.errors import NotFoundError, StorageError
-from asbuilt.knowledge import KnowledgeBase
-from asbuilt.roles import Assistant, Chunker, Embedder, Generator, Index, Reader, Retriever
+from asbuilt.documents.choose import choose_reader
+from asbuilt.documents.sources import find_sources, read_bytes
+from asbuilt.errors import MissingError, NotFoundError, StorageError, UserError
+from asbuilt.knowledge import IngestionReport, KnowledgeBase, SourceFile
+from asbuilt.retrieval.hybrid import Explanation, Fit, HybridRetriever
+from asbuilt.retrieval.known_answers import load_known_answers
+from asbuilt.roles import Assistant, Chunker, Embedder, Generator, Index, Progress, Reader, Retriever
 from asbuilt.types import Answer, Filters, Finished, GenerationOptions, Hit, Message
 
 __all__ = ["STATE_FOLDER", "System"]
@@ -163,6 +169,70 @@ class System:
 
     # ------------------------------------------------------------ what scripts ask for
 
+    def ingest(
+        self,
+        paths: Sequence[str] | None = None,
+        *,
+        collection: str | None = None,
+        prune: bool = False,
+        retry: bool = False,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+    ) -> IngestionReport:
+        """Bring files, folders or globs into a collection; by default the blueprint's sources.
+
+        Afterwards the fusion weight is fitted again if the blueprint names known answers and the
+        collection changed.
+        """
+        wanted = self.blueprint.knowledge.sources if paths is None else paths
+        if not wanted:
+            raise UserError(
+                "there is nothing to ingest.", hint="Name a PATH, or list some under knowledge.sources."
+            )
+        base = self.folder if paths is None else Path.cwd()
+        found = find_sources([_located(str(path), base) for path in wanted])
+        report = self.knowledge.ingest(
+            [
+                SourceFile(
+                    candidate.source,
+                    candidate.path.name,
+                    partial(read_bytes, candidate.path),
+                    "" if candidate.problem is None else str(candidate.problem),
+                )
+                for candidate in found.files
+            ],
+            collection=collection or self.blueprint.knowledge.collection,
+            prune_under=found.listed if prune else (),
+            retry=retry,
+            progress=progress,
+            stop=stop,
+        )
+        if report.changed and not (stop and stop.is_set()):
+            if progress is not None:
+                progress("fit", 0, 1)
+            self.fit()
+            if progress is not None:
+                progress("fit", 1, 1)
+        return report
+
+    def fit(self) -> Fit | None:
+        """Fit the retriever's fusion weight on the blueprint's known answers; None if it names none."""
+        file = self.blueprint.knowledge.known_answers
+        retriever = self.retriever
+        if file is None or not isinstance(retriever, HybridRetriever):
+            return None
+        return retriever.fit(load_known_answers(self.folder / file))
+
+    def explain(self, query: str, *, top_k: int | None = None, filters: Filters | None = None) -> Explanation:
+        """Like `search`, with every side's rank and score and the time of each stage."""
+        retriever = self.retriever
+        if isinstance(retriever, HybridRetriever):
+            return retriever.explain(query, top_k=top_k, filters=filters)
+        started = time.perf_counter()
+        hits = retriever.retrieve(query, top_k=top_k, filters=filters)
+        took_ms = 1000 * (time.perf_counter() - started)
+        return Explanation(tuple(hits), {"retrieve": took_ms}, "the retriever does not say")
+
     def search(self, query: str, *, top_k: int | None = None, filters: Filters | None = None) -> list[Hit]:
         """The passages that may answer `query`, best first."""
         return self.retriever.retrieve(query, top_k=top_k, filters=filters)
@@ -266,6 +336,18 @@ class System:
 
 
 _CATALOG = "(catalogue)"
+_PACKAGE = "package:"
+
+
+def _located(argument: str, base: Path) -> Path:
+    """A path, relative to `base`; ``package:NAME/FOLDER`` is a folder of an installed package."""
+    if not argument.startswith(_PACKAGE):
+        return base / Path(argument).expanduser()
+    name, _, inside = argument.removeprefix(_PACKAGE).partition("/")
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingError(f"{argument!r}: there is no package {name!r}.", hint=f"pip install {name}")
+    return Path(spec.submodule_search_locations[0]) / inside
 
 
 async def _answer(

@@ -64,6 +64,11 @@ class IngestionReport:
         return [receipt for receipt in self.receipts if receipt.status == "quarantined"]
 
     @property
+    def changed(self) -> bool:
+        """Whether anything that can be found is different now."""
+        return bool(self.embedded or self.removed or self.unchanged < len(self.receipts) - len(self.quarantined))
+
+    @property
     def chunks(self) -> int:
         return sum(receipt.chunks for receipt in self.receipts)
 

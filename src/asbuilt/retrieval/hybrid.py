@@ -97,13 +97,16 @@ class HybridRetriever:
         """The dense side's weight in use."""
         return DEFAULT_WEIGHT if self._weight is None else self._weight
 
-    def retrieve(
-        self, query: str, *, top_k: int | None = None, filters: Filters | None = None
-    ) -> list[Hit]:
+    def retrieve(self, query: str, *, top_k: int | None = None, filters: Filters | None = None) -> list[Hit]:
         return list(self.explain(query, top_k=top_k, filters=filters).hits)
 
     def explain(
-        self, query: str, *, top_k: int | None = None, filters: Filters | None = None, mode: Mode | None = None
+        self,
+        query: str,
+        *,
+        top_k: int | None = None,
+        filters: Filters | None = None,
+        mode: Mode | None = None,
     ) -> Explanation:
         """Like `retrieve`, with every side's rank and score, and times.
 

@@ -1,0 +1,35 @@
+"""`import asbuilt`: its names, and how light it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import asbuilt
+
+HEAVY = ("numpy", "sqlalchemy", "pydantic", "fastapi", "onnxruntime", "xllamacpp", "qdrant_edge", "rich", "typer")
+
+
+def test_every_public_name_is_there() -> None:
+    for name in asbuilt.__all__:
+        assert getattr(asbuilt, name).__name__ == name
+    assert set(asbuilt.__all__) < set(dir(asbuilt))
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    script = f"import sys, asbuilt; print([name for name in {HEAVY!r} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_help_does_not_load_the_engines() -> None:
+    script = (
+        "import sys; sys.argv = ['asbuilt', '--help']\n"
+        "from asbuilt.cli.main import app\n"
+        "try: app()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('numpy', 'sqlalchemy', 'pydantic', 'onnxruntime') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.strip().endswith("[]")
+    assert "ingest" in result.stdout
