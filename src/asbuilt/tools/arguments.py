@@ -142,5 +142,5 @@ def _parameter_texts(docstring: str) -> dict[str, str]:
 class _UntitledSchema(GenerateJsonSchema):
     """Titles repeat the names and cost prompt tokens."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+    def field_title_should_be_set(self, schema: Any) -> bool:
         return False

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from asbuilt.registry import component
-from asbuilt.roles import Retriever
+from asbuilt.roles import Retriever, Tool
 from asbuilt.tools.arguments import Arguments, summary
 from asbuilt.types import Hit, ToolSpec
 
@@ -14,7 +14,7 @@ __all__ = ["PassageTool", "SearchTool"]
 
 
 @runtime_checkable
-class PassageTool(Protocol):
+class PassageTool(Tool, Protocol):
     """A tool whose results are passages: an assistant numbers them, so that they can be cited."""
 
     def find(self, arguments: Mapping[str, Any]) -> list[Hit]:

@@ -1,0 +1,251 @@
+"""An answer's text -> the claims it makes, each with the passage numbers that stand behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+__all__ = ["CODE", "Claim", "Quote", "read_claims"]
+
+CODE = "\ufffc"
+"""Stands before a word that is code, and for every character that is blotted out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Words that a claim repeats as they are: code (letter case counts) or a quotation."""
+
+    text: str
+    code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """``answer[start:end]``: a sentence, a clause of it, a block of code, or both together.
+
+    `prose` is its text without quotations, citation marks and markup; a code span of one word stays in
+    it, behind CODE, and `quotes` has the longer ones. `numbers` are the passages that the answer
+    names for it.
+    """
+
+    start: int
+    end: int
+    prose: str
+    quotes: tuple[Quote, ...]
+    numbers: tuple[int, ...]
+
+
+_FENCE = re.compile(r"[ \t]*(`{3,}(?=[^`\n]*$)|~{3,})")
+_CODE_LINE = re.compile(r"(?: {4,}|\t|[ \t]*\$ )\S")
+_MARKER = re.compile(r"[ \t]*(?:(?:[-*+•]|\d{1,3}[.)])[ \t]+|#{1,6}[ \t]+|>[ \t]?|\|)+")
+_LABEL = re.compile(r"(?:step|option|method|example|note|tip)\s*\d*\s*:\s*", re.IGNORECASE)
+_INLINE_CODE = re.compile(r"(`+)(?!`)((?:[^\n]|\n(?!\s*\n))+?)(?<!`)\1(?!`)")
+_QUOTATION = re.compile(r"\"[^\"\n]{2,400}\"|“[^”\n]{2,400}”|«[^»\n]{2,400}»")
+# "Add `--force`" tells the reader what to do with code, not what the passage says.
+_BEFORE_CODE = re.compile(
+    r"\b(?:add|append|call|enter|execute|include|invoke|issue|pass|set|try|type)\s+(?:the\s+)?$",
+    re.IGNORECASE,
+)
+_LINK_TARGET = re.compile(r"(?<=\])\([^()\s]{0,500}\)")
+_MARK = re.compile(
+    r"""\[ \^?(?:(?:passage|source)s?\s)?\s* (?P<list>[0-9]{1,20}(?:\s*[-–,;]\s*[0-9]{1,20})*) \s*\]\ufffc*
+    | 【\s*(?P<wide>[0-9]{1,20})[^】\n]{0,40}】
+    | \b(?:passage|source)\s+(?P<word>[0-9]{1,3})\b""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_IDENTIFIER_BEFORE = re.compile(r"(?:\w[_.$:/\\]\w+|[a-z][A-Z]\w*)$")
+# A sentence ends at a stop with what closes it, the marks that follow it included.
+_SENTENCE_END = re.compile(
+    r"""(?: (?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)(?<!\bcf)(?<!\bNo)(?<!\bFig)
+        [.!?]+ ["')\]*_”»]* (?=\s|$|\[|【)
+        | [。！？]+[」』”]* | :[*_]*(?=[ \t]*$) )
+    (?:[ \t]*(?:\[[0-9^][0-9,;\s–-]{0,60}\]|【[^】\n]{0,60}】)[.]?)*""",
+    re.VERBOSE,
+)
+_MAX_RANGE = 20
+
+
+def read_claims(answer: str) -> list[Claim]:
+    """The claims of `answer`, in order and without overlap.
+
+    A code block belongs to the sentence that leads to it with a colon; marks that stand alone
+    belong to the claim before them. Bracketed numbers inside code are not citations.
+    """
+    claims: list[Claim] = []
+    leads = False
+    for start, end, is_code in _blocks(answer):
+        if is_code:
+            _add_code(claims, answer, start, end, merge=leads)
+            leads = False
+            continue
+        masked = _masked(answer, start, end)
+        for first, last in _sentences(masked, start):
+            _add_sentence(claims, answer, masked, start, first, last)
+            tail = _MARK.sub("", masked[first - start : last - start])
+            leads = tail.rstrip("*_. \t\n").endswith(":")
+    return claims
+
+
+# ---------------------------------------------------------------- blocks and sentences
+
+
+def _blocks(answer: str) -> Iterator[tuple[int, int, bool]]:
+    """(start, end, is code) of fenced or indented code and of the text between."""
+    position = 0
+    for (kind, _), lines in groupby(_labelled(answer), key=lambda each: each[:2]):
+        start, position = position, position + sum(len(line) for _, _, line in lines)
+        yield start, position, kind == "code"
+
+
+def _labelled(answer: str) -> Iterator[tuple[str, int, str]]:
+    """Each line as (kind, number of the fenced block, line)."""
+    fence, blocks = "", 0
+    for line in answer.splitlines(keepends=True):
+        found = _FENCE.match(line)
+        if fence:
+            yield "code", blocks, line
+            if found and found[1].startswith(fence) and not _letters(_MARK.sub("", line[found.end() :])):
+                fence = ""
+        elif found:
+            fence, blocks = found[1], blocks + 1
+            yield "code", blocks, line
+        elif _CODE_LINE.match(line) and not _MARKER.match(line):
+            yield "code", 0, line
+        else:
+            yield "text", 0, line
+
+
+def _masked(answer: str, start: int, end: int) -> str:
+    """``answer[start:end]`` with inline code and link targets blotted out, length kept."""
+    text = answer[start:end]
+    for pattern in (_INLINE_CODE, _LINK_TARGET):
+        text = pattern.sub(lambda found: re.sub(r"[^\n]", CODE, found[0]), text)
+    return text
+
+
+def _sentences(masked: str, offset: int) -> Iterator[tuple[int, int]]:
+    """Offsets, in the answer, of the sentences of a masked text; list markers are left out."""
+    for first, last in _paragraphs(masked):
+        position = first
+        for found in _SENTENCE_END.finditer(masked, first, last):
+            yield from _trimmed(masked, position, found.end(), offset)
+            position = found.end()
+        yield from _trimmed(masked, position, last, offset)
+
+
+def _paragraphs(masked: str) -> Iterator[tuple[int, int]]:
+    """Runs of lines that belong together: a blank line or a list marker begins another."""
+    position = first = 0
+    for line in masked.splitlines(keepends=True):
+        start, position = position, position + len(line)
+        marker = _MARKER.match(line)
+        if marker or not line.strip():
+            if first < start:
+                yield first, start
+            first = start + (marker.end() if marker else len(line))
+    if first < position:
+        yield first, position
+
+
+def _trimmed(masked: str, first: int, last: int, offset: int) -> Iterator[tuple[int, int]]:
+    piece = masked[first:last]
+    start = first + len(piece) - len(piece.lstrip())
+    end = last - (len(piece) - len(piece.rstrip()))
+    if start < end:
+        yield start + offset, end + offset
+
+
+# ---------------------------------------------------------------- claims
+
+
+def _add_code(claims: list[Claim], answer: str, start: int, end: int, *, merge: bool) -> None:
+    lines = answer[start:end].splitlines()
+    numbers: tuple[int, ...] = ()
+    if fence := _FENCE.match(lines[0]):
+        if len(lines) > 1 and lines[-1].strip().startswith(fence[1]):
+            numbers = tuple(number for _, _, group in _groups(lines.pop()) for number in group)
+        lines = lines[1:]
+    code = "\n".join(line.strip().removeprefix("$ ") for line in lines if line.strip())
+    if not code:
+        return
+    end = start + len(answer[start:end].rstrip())
+    if merge and claims:
+        lead = claims.pop()
+        numbers = tuple(dict.fromkeys((*lead.numbers, *numbers)))
+        claims.append(Claim(lead.start, end, lead.prose, (*lead.quotes, Quote(code, code=True)), numbers))
+    else:
+        start += len(answer[start:end]) - len(answer[start:end].lstrip())
+        claims.append(Claim(start, end, "", (Quote(code, code=True),), numbers))
+
+
+def _add_sentence(claims: list[Claim], answer: str, masked: str, offset: int, first: int, last: int) -> None:
+    """Split a sentence at its marks: each group of marks stands behind the clause before it, the
+    last one also behind what follows it."""
+    groups = _groups(masked[first - offset : last - offset])
+    if not groups:
+        claims.append(_claim(answer, first, last, ()))
+        return
+    position = first
+    for index, (begin, finish, numbers) in enumerate(groups):
+        end = last if index == len(groups) - 1 else first + finish
+        claim = _claim(answer, position, end, numbers)
+        before = _letters(masked[position - offset : first - offset + begin])
+        if not before and not claim.quotes and not _letters(claim.prose) and claims:
+            lead = claims.pop()  # marks alone
+            both = tuple(dict.fromkeys((*lead.numbers, *numbers)))
+            claim = Claim(lead.start, end, lead.prose, lead.quotes, both)
+        claims.append(claim)
+        position = end
+
+
+def _groups(sentence: str) -> list[tuple[int, int, tuple[int, ...]]]:
+    """(start, end, numbers) of the marks in a masked sentence; neighbouring marks are one group."""
+    groups: list[tuple[int, int, tuple[int, ...]]] = []
+    for found in _MARK.finditer(sentence):
+        if found["list"] and _IDENTIFIER_BEFORE.search(sentence, max(0, found.start() - 80), found.start()):
+            continue
+        numbers = _numbers(found["list"] or found["wide"] or found["word"])
+        if groups and not _letters(sentence[groups[-1][1] : found.start()]):
+            begin, _, earlier = groups.pop()
+            groups.append((begin, found.end(), tuple(dict.fromkeys((*earlier, *numbers)))))
+        else:
+            groups.append((found.start(), found.end(), numbers))
+    return groups
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """The numbers of "1", "1, 2" or "1-3"; a range that is too long to mean passages is its ends."""
+    numbers: list[int] = []
+    for part in re.split(r"[,;]", text):
+        ends = [int(each) for each in re.findall(r"[0-9]+", part)]
+        if len(ends) == 2 and ends[0] < ends[1] <= ends[0] + _MAX_RANGE:
+            numbers.extend(range(ends[0], ends[1] + 1))
+        else:
+            numbers.extend(ends)
+    return tuple(dict.fromkeys(numbers))
+
+
+def _claim(answer: str, first: int, last: int, numbers: tuple[int, ...]) -> Claim:
+    bare = answer[first:last].lstrip(" \t\n.,;:)]")
+    first = last - len(bare) if bare else first
+    prose = ""
+    quotes: list[Quote] = []
+    # split() gives: text, backticks, code, text, backticks, code, ..., text
+    parts = [*_INLINE_CODE.split(answer[first:last].replace(CODE, " ")), "", ""]
+    for plain, code in zip(parts[::3], parts[2::3], strict=True):
+        plain = _MARK.sub(" ", _LINK_TARGET.sub(" ", plain))
+        words = code.split()
+        if words:
+            plain = _BEFORE_CODE.sub("", plain)
+        if len(words) > 1:
+            quotes.append(Quote(code.strip(), code=True))
+        prose += f"{plain} {CODE}{words[0]} " if len(words) == 1 else f"{plain} "
+    quotes += (Quote(found[0][1:-1], code=False) for found in _QUOTATION.finditer(prose))
+    prose = _LABEL.sub("", _QUOTATION.sub(" ", prose).strip(), count=1)
+    return Claim(first, last, prose, tuple(quote for quote in quotes if quote.text.strip()), numbers)
+
+
+def _letters(text: str) -> bool:
+    return any(character.isalnum() or character == CODE for character in text)
