@@ -59,10 +59,11 @@ class KnownDocument:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A search text that has no embedding yet."""
+    """A search text that has no embedding yet, and the context that it begins with."""
 
     search_hash: str
     text: str
+    context: str
 
 
 @dataclass(frozen=True, slots=True)

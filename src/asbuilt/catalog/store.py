@@ -321,8 +321,11 @@ class Catalog:
         )
         with self._read() as connection:
             rows = connection.execute(query).all()
-        texts = {row.search_hash: _search_text(row.context, row.text) for row in rows}
-        return [Pending(search_hash, text) for search_hash, text in texts.items()]
+        pending = {
+            row.search_hash: Pending(row.search_hash, _search_text(row.context, row.text), row.context)
+            for row in rows
+        }
+        return list(pending.values())
 
     def store_embeddings(self, model_id: str, vectors: Mapping[str, Vector]) -> None:
         """Keep vectors by search hash, announce the chunks they belong to, and switch to every

@@ -13,6 +13,7 @@ from asbuilt.catalog import Catalog
 from asbuilt.errors import StorageError
 from asbuilt.knowledge.ingestion import Ingestion, IngestionReport, SourceFile
 from asbuilt.knowledge.projection import Projection
+from asbuilt.knowledge.vectors import vector_id
 from asbuilt.roles import Chunker, Embedder, Index, Progress, Reader
 
 __all__ = ["KnowledgeBase", "SearchState"]
@@ -121,7 +122,7 @@ class KnowledgeBase:
 
     def state(self, collection: str | None = None) -> SearchState:
         """How far documents, embeddings and the index are."""
-        progress = self._catalog.progress(self._embedder.model_id, collection)
+        progress = self._catalog.progress(vector_id(self._embedder), collection)
         return SearchState(progress.documents, progress.chunks, progress.embedded, self._projection.behind)
 
     def close(self) -> None:

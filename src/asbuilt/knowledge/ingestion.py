@@ -24,6 +24,7 @@ from asbuilt.catalog.records import ReceiptStatus
 from asbuilt.errors import AsbuiltError, ReadError, StorageError
 from asbuilt.knowledge.context import RECIPE, context_of, place_of
 from asbuilt.knowledge.projection import Projection
+from asbuilt.knowledge.vectors import chunk_vectors, vector_id
 from asbuilt.roles import Chunker, Embedder, Index, Progress, Reader
 
 __all__ = ["Ingestion", "IngestionReport", "SourceFile"]
@@ -52,10 +53,12 @@ class SourceFile:
 
 @dataclass(slots=True)
 class IngestionReport:
-    """What one ingestion did. `receipts` has one entry for each file given, in order."""
+    """What one ingestion did. `receipts` has one entry for each file given, in order; `created`
+    counts the chunks that this run made."""
 
     receipts: list[Receipt] = field(default_factory=list)
     unchanged: int = 0
+    created: int = 0
     removed: int = 0
     embedded: int = 0
 
@@ -66,7 +69,9 @@ class IngestionReport:
     @property
     def changed(self) -> bool:
         """Whether anything that can be found is different now."""
-        return bool(self.embedded or self.removed or self.unchanged < len(self.receipts) - len(self.quarantined))
+        return bool(
+            self.embedded or self.removed or self.unchanged < len(self.receipts) - len(self.quarantined)
+        )
 
     @property
     def chunks(self) -> int:
@@ -109,7 +114,7 @@ class Ingestion:
         a remote embedder fails; what was done until then is kept.
         """
         job_id = self._catalog.start_job(self._collection)
-        self._catalog.switch_ready(self._embedder.model_id)
+        self._catalog.switch_ready(vector_id(self._embedder))
         self._read(files, job_id)
         if prune_under:
             self._prune(files, prune_under, job_id)
@@ -180,7 +185,8 @@ class Ingestion:
         if broken:
             self._catalog.put_receipts(self._collection, broken, job_id=job_id)
         if drafts:
-            self._catalog.add_versions(self._collection, drafts, job_id=job_id)
+            stored = self._catalog.add_versions(self._collection, drafts, job_id=job_id)
+            self._report.created += sum(version.chunks for version in stored)
 
     def _is_settled(
         self,
@@ -235,12 +241,12 @@ class Ingestion:
     # ------------------------------------------------------------ embed
 
     def _embed(self) -> None:
-        model_id = self._embedder.model_id
+        model_id = vector_id(self._embedder)
         while not self._stop.is_set():
             pending = self._catalog.pending(model_id, limit=_EMBED_SLICE)
             if not pending:
                 break
-            vectors = self._embedder.embed([item.text for item in pending])
+            vectors = chunk_vectors(self._embedder, pending)
             self._catalog.store_embeddings(
                 model_id, dict(zip((item.search_hash for item in pending), vectors, strict=True))
             )
@@ -269,7 +275,7 @@ class Ingestion:
         """The receipt with what the index really gives back for this document."""
         assert receipt.document_id is not None
         assert receipt.version is not None
-        vectors = self._catalog.vectors(receipt.document_id, receipt.version, self._embedder.model_id)
+        vectors = self._catalog.vectors(receipt.document_id, receipt.version, vector_id(self._embedder))
         embedded = {chunk_id: vector for chunk_id, vector in vectors.items() if vector is not None}
         found = 0
         for chunk_id, vector in embedded.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from asbuilt.catalog import Catalog
+from asbuilt.knowledge.vectors import vector_id
 from asbuilt.roles import Embedder, Index, Progress
 
 __all__ = ["Projection"]
@@ -31,7 +32,7 @@ class Projection:
             newest = self._catalog.position
             if start == newest:
                 return
-            for batch in self._catalog.feed(start, self._embedder.model_id):
+            for batch in self._catalog.feed(start, vector_id(self._embedder)):
                 self._index.write(batch.points, remove=batch.remove, position=batch.position)
                 if progress is not None:
                     progress("index", batch.position - start, newest - start)
