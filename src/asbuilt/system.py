@@ -23,6 +23,7 @@ from asbuilt.documents.choose import choose_reader
 from asbuilt.documents.sources import find_sources, read_bytes
 from asbuilt.errors import MissingError, NotFoundError, StorageError, UserError
 from asbuilt.knowledge import IngestionReport, KnowledgeBase, SourceFile
+from asbuilt.knowledge.vectors import vector_id
 from asbuilt.retrieval.hybrid import Explanation, Fit, HybridRetriever
 from asbuilt.retrieval.known_answers import load_known_answers
 from asbuilt.roles import Assistant, Chunker, Embedder, Generator, Index, Progress, Reader, Retriever
@@ -304,8 +305,8 @@ class System:
         """A folder of this process for a component: its name says what its content was made from,
         and folders of earlier designs, being disposable, go."""
         component = self.blueprint.component(name)
-        model_ids = [self.part(each).model_id for each in self.names_of("embedder")]
-        made_from = repr((component.use, sorted(component.config.items()), model_ids))
+        vectors = [vector_id(self.part(each)) for each in self.names_of("embedder")]
+        made_from = repr((component.use, sorted(component.config.items()), vectors))
         folder = self._claim_slot() / f"{name}-{sha256(made_from.encode()).hexdigest()[:12]}"
         for old in folder.parent.glob(f"{name}-????????????"):
             if old != folder:
