@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,8 @@ __all__ = ["check_line"]
 _NEGATIVE_NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
 _API_NAMES = {"codedeploy": "deploy", "config": "configservice"}
 _REPLACES_OPTIONS = ("--cli-input-json", "--cli-input-yaml", "--generate-cli-skeleton")
-_S3_LOCAL_ALLOWED = ("ls", "cp", "mv", "sync", "presign", "website")
+_S3_TRANSFERS = ("cp", "mv", "sync")
+_S3_ONLY = ("rm", "mb", "rb")
 
 
 @dataclass(slots=True)
@@ -36,9 +38,6 @@ class _Report:
     def done(self, line: Line) -> CommandCheck:
         problems = tuple(self.problems)
         return CommandCheck(not problems, self.service, self.operation, problems, line.rest)
-
-
-# ---------------------------------------------------------------- checking
 
 
 def check_line(line: Line) -> CommandCheck:
@@ -144,9 +143,8 @@ def _check_options(found: Operation, words: Sequence[Word], report: _Report) -> 
     _check_input_json(given, report)
     if not any(name in given for name in _REPLACES_OPTIONS):
         targets = {found.options[name].target for name in given}
-        missing = [option for option in found.options.values() if option.required]
-        for option in missing:
-            if option.target not in targets:
+        for option in found.options.values():
+            if option.required and option.target not in targets:
                 report.add(f"required {_kind(option)} {option.name} is missing", option.name)
     if found.service == "s3":
         _check_s3_paths(found, given, report)
@@ -226,9 +224,9 @@ def _check_s3_paths(found: Operation, given: Mapping[str, Sequence[Word]], repor
     remote = [word.unknown or word.text.startswith("s3://") for word in paths]
     if not paths:
         return
-    if found.name in ("cp", "mv", "sync") and not any(remote):
+    if found.name in _S3_TRANSFERS and not any(remote):
         report.add("neither path is in S3", paths[0].text, "at least one path that begins with s3://")
-    elif found.name not in _S3_LOCAL_ALLOWED and not all(remote):
+    elif found.name in _S3_ONLY and not all(remote):
         report.add("the path is not in S3", paths[0].text, "a path that begins with s3://")
 
 
@@ -248,7 +246,7 @@ def _converts(word: Word, option: Option) -> bool:
 def _most(option: Option) -> int:
     if isinstance(option.count, int):
         return option.count
-    return 1 if option.count == "?" else 1_000_000
+    return 1 if option.count == "?" else sys.maxsize
 
 
 def _kind(option: Option) -> str:

@@ -6,6 +6,9 @@
 Only pages whose id ("service/command") has an even SHA-256 are used. The odd half is held out: its
 questions are never read and nothing is trained or tuned on its commands. The sample is the pages
 whose salted hashes are smallest, so it does not depend on an order or on a random generator.
+
+data/everyday.jsonl is not made here: its questions are written by hand, in the words of people who
+do not know the documentation. Tune on its "dev" half only; "also" holds pages that answer as well.
 """
 
 from __future__ import annotations
