@@ -1,0 +1,1 @@
+"""Messages to text: llama.cpp in process and OpenAI-compatible endpoints."""
