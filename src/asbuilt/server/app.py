@@ -1,0 +1,122 @@
+"""The application: middleware around routes around one system."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from asbuilt.server import chat, documents, health, openai, search
+from asbuilt.server.errors import OPENAI_PREFIX, install_handlers
+from asbuilt.server.limits import LimitMiddleware, RouteLimits
+from asbuilt.server.schemas import Problem
+from asbuilt.server.security import Access, Guard, access_for
+from asbuilt.server.service import Service
+from asbuilt.system import System
+
+__all__ = ["create_app"]
+
+_MIB = 2**20
+_MAX_JSON_BYTES = 16 * _MIB  # parsed on the event loop: this many take about 50 ms
+_MAX_OTHER_BYTES = 64 * 1024
+
+GRACE_S = 10.0
+
+
+def create_app(
+    system: System, *, host: str | None = None, insecure: bool = False, grace_s: float = GRACE_S
+) -> FastAPI:
+    """The service of `system` as an ASGI application; ``app.state.service`` is what its routes share.
+
+    `host` is the address that the server binds (default: the blueprint's): it decides whether
+    keys are asked for and whether the Host header must name this machine. The system is opened
+    when the application starts; closing it is left to whoever made it.
+
+    Raises UserError where keys are asked for and there is none.
+    """
+    api = system.blueprint.api
+    access = access_for(
+        host or api.host,
+        require_keys=api.require_keys,
+        insecure=insecure,
+        has_keys=lambda: bool(system.catalog.api_key_names()),
+    )
+    service = Service(system, grace_s=grace_s)
+    app = FastAPI(
+        title=system.blueprint.system.name,
+        description=system.blueprint.system.purpose,
+        openapi_url=f"{api.prefix}/openapi.json",
+        docs_url=None,  # FastAPI's page loads its scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        middleware=[
+            Middleware(Guard, access=access, key_name=system.catalog.api_key_name),
+            Middleware(LimitMiddleware, routes=_limits(service), default=RouteLimits(_MAX_OTHER_BYTES)),
+        ],
+    )
+    app.state.service = service
+    install_handlers(app)
+    for group in (chat, documents, search, health):
+        app.include_router(group.router, prefix=api.prefix)
+    app.include_router(openai.router, prefix=OPENAI_PREFIX)
+    _describe(app, access)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    await anyio.to_thread.run_sync(service.open)
+    watch = asyncio.ensure_future(service.watch()) if service.has_knowledge else None
+    try:
+        yield
+    finally:
+        service.stop()
+        if watch is not None:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+
+def _limits(service: Service) -> dict[str, RouteLimits]:
+    prefix = service.api.prefix
+    largest = int(service.api.max_body_mib * _MIB)
+    json = min(largest, _MAX_JSON_BYTES)
+    return {
+        f"{prefix}/chat": RouteLimits(json, service.generation),
+        f"{OPENAI_PREFIX}/chat/completions": RouteLimits(json, service.generation),
+        f"{prefix}/search": RouteLimits(json, service.lookup),
+        f"{OPENAI_PREFIX}/embeddings": RouteLimits(json, service.lookup),
+        f"{prefix}/documents": RouteLimits(largest, service.ingestion),
+    }
+
+
+def _describe(app: FastAPI, access: Access) -> None:
+    """Complete the OpenAPI document: problems instead of FastAPI's own errors, and the key."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = generate()
+            schemas = document["components"]["schemas"]
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(problem.pop("$defs"), Problem=problem)
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            for path in document["paths"].values():
+                for operation in path.values():
+                    if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                        del operation["responses"]["422"]
+            if access.key:
+                document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+                document["security"] = [{"key": []}]
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

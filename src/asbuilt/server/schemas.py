@@ -1,0 +1,289 @@
+"""Requests and responses of the service's own protocol, as they stand in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from asbuilt.types import GenerationOptions, Message, ToolCall, ToolSpec
+
+__all__ = [
+    "ChatRequest",
+    "ChatResponse",
+    "CitationModel",
+    "DocumentsRequest",
+    "DocumentsResponse",
+    "HealthResponse",
+    "IngestOptions",
+    "MessageModel",
+    "Problem",
+    "ReceiptModel",
+    "SearchHit",
+    "SearchRequest",
+    "ToolCallModel",
+    "ToolModel",
+    "UsageModel",
+]
+
+MAX_TOKENS = 131_072
+MAX_TOP_K = 100
+MAX_QUERY_CHARS = 8_192
+MAX_CHUNK_SIZE = 8_192
+MIN_CHUNK_SIZE = 64
+COLLECTION = r"^[\w][\w .:/-]{0,99}$"
+TOOL_NAME = r"^[A-Za-z0-9_-]{1,64}$"
+_INT64 = 2**63
+_NO_ARGUMENTS: dict[str, JsonValue] = {"type": "object", "properties": {}}
+
+# Python's `int` has no end; what is stored and compared has.
+Integer = Annotated[int, Field(ge=-_INT64, lt=_INT64)]
+FilterValue = Annotated[str, Field(max_length=1_000)] | bool | Integer | float
+CollectionName = Annotated[str, Field(pattern=COLLECTION, examples=["default"])]
+
+
+class _Request(BaseModel):
+    """Unknown members, and values of another JSON type, are faults."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+# ---------------------------------------------------------------- chat
+
+
+class ToolCallModel(_Request):
+    """A model's request to run a tool."""
+
+    id: str = Field(max_length=200, examples=["call-1"])
+    name: str = Field(pattern=TOOL_NAME, examples=["price"])
+    arguments: dict[str, JsonValue] = Field(default_factory=dict, examples=[{"service": "sqs"}])
+
+
+class MessageModel(_Request):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str = Field(examples=["How do I delete all messages in a queue?"])
+    name: str | None = Field(default=None, max_length=200, description="Role tool: the tool that ran.")
+    tool_calls: list[ToolCallModel] | None = Field(default=None, max_length=64)
+    tool_call_id: str | None = Field(default=None, max_length=200, description="Role tool: the call.")
+
+    def value(self) -> Message:
+        """The same turn as the parts of a system exchange it."""
+        calls = tuple(ToolCall(call.id, call.name, call.arguments) for call in self.tool_calls or ())
+        return Message(self.role, self.content, self.name, calls, self.tool_call_id)
+
+
+class ToolModel(_Request):
+    """A tool that the client runs: the answer ends with a call of it, and a later request brings its
+    result as a message with role tool."""
+
+    name: str = Field(pattern=TOOL_NAME, examples=["price"])
+    description: str = Field(default="", max_length=4_096, examples=["Price of a service in dollars"])
+    parameters: dict[str, JsonValue] = Field(
+        default_factory=lambda: dict(_NO_ARGUMENTS),
+        description="JSON Schema of the arguments.",
+        examples=[{"type": "object", "properties": {"service": {"type": "string"}}}],
+    )
+
+    def value(self) -> ToolSpec:
+        """The same tool as a generator is told of it."""
+        return ToolSpec(self.name, self.description, self.parameters)
+
+
+class ChatRequest(_Request):
+    """A conversation that wants an answer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "messages": [{"role": "user", "content": "How do I delete all messages in a queue?"}],
+                    "stream": False,
+                }
+            ]
+        }
+    )
+
+    messages: list[MessageModel] = Field(min_length=1)
+    stream: bool = True
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    max_tokens: int = Field(default=2048, ge=1, le=MAX_TOKENS)
+    tools: list[ToolModel] | None = Field(default=None, max_length=64)
+
+    def options(self) -> GenerationOptions:
+        """How to generate the answer."""
+        return GenerationOptions(
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            tools=tuple(tool.value() for tool in self.tools or ()),
+        )
+
+
+class UsageModel(BaseModel):
+    """Tokens of an answer, all its rounds added up."""
+
+    prompt_tokens: int = Field(examples=[812])
+    completion_tokens: int = Field(examples=[64])
+    total_tokens: int = Field(examples=[876])
+
+
+class CitationModel(BaseModel):
+    """Which passage supports which sentence. Only `verified` ones were checked and hold."""
+
+    number: int = Field(examples=[1])
+    sentence: str
+    verified: bool
+    reason: str = Field(description="Why it is not verified.")
+    quote: str
+    document_id: int | None
+    version: int | None
+    source: str
+    start: int | None = Field(description="Character offset in the text of that version.")
+    end: int | None
+    page: int | None
+    by: Literal["model", "asbuilt"] = Field(description="Who made the citation.")
+
+
+class AnswerMessage(BaseModel):
+    """The assistant's turn."""
+
+    role: Literal["assistant"]
+    content: str
+    tool_calls: list[ToolCallModel] = Field(default_factory=list, description="Present when not empty.")
+
+
+class ChatResponse(BaseModel):
+    """A whole answer, for ``"stream": false``."""
+
+    id: str = Field(examples=["chat-5f0c"])
+    message: AnswerMessage
+    usage: UsageModel
+    latency_ms: float
+    citations: list[CitationModel]
+
+
+# ---------------------------------------------------------------- documents
+
+
+class IngestOptions(_Request):
+    """Where documents go, and how they are cut. A size that is left out is the blueprint's, which is
+    the default shown unless its chunker says otherwise."""
+
+    collection: CollectionName = "default"
+    chunk_size: int = Field(default=512, ge=MIN_CHUNK_SIZE, le=MAX_CHUNK_SIZE, description="Tokens.")
+    chunk_overlap: int = Field(
+        default=50, ge=0, le=MAX_CHUNK_SIZE // 2, description="Tokens; at most half of chunk_size."
+    )
+
+
+class DocumentsRequest(IngestOptions):
+    """Files on the machine of the service, below one of `api.roots`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"files": ["handbook/backups.md"]}]})
+
+    files: list[Annotated[str, Field(min_length=1, max_length=4_096)]] = Field(
+        min_length=1, max_length=10_000, description="Paths of files or folders, or globs."
+    )
+
+
+class ReceiptModel(BaseModel):
+    """What became of one file."""
+
+    source: str
+    status: Literal["reading", "stored", "indexed", "quarantined"]
+    document_id: int | None
+    version: int | None
+    chunks: int
+    embedded: int
+    found: int = Field(description="Chunks that the index gave back when it was asked for them.")
+    reason: str = Field(description="Why it was quarantined.")
+
+
+class DocumentsResponse(BaseModel):
+    """`complete`: every file is indexed; `partial`: some are not, see their receipts; `stopped`: the
+    service is shutting down, send the request again."""
+
+    status: Literal["complete", "partial", "stopped"]
+    document_ids: list[int]
+    chunks_created: int
+    receipts: list[ReceiptModel]
+
+
+# ---------------------------------------------------------------- search
+
+
+class SearchRequest(_Request):
+    """A question to the documents."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"query": "delete all messages in a queue", "top_k": 3}]}
+    )
+
+    query: str = Field(min_length=1, max_length=MAX_QUERY_CHARS)
+    top_k: int = Field(default=5, ge=1, le=MAX_TOP_K)
+    collection: CollectionName | None = None
+    filters: (
+        Annotated[
+            dict[
+                Annotated[str, Field(max_length=200)],
+                FilterValue | Annotated[list[FilterValue], Field(max_length=1_000)],
+            ],
+            Field(max_length=32, examples=[{"folder": ["sqs", "sns"]}]),
+        ]
+        | None
+    ) = Field(default=None, description="Metadata that must match; a list means any of its values.")
+
+
+class SearchHit(BaseModel):
+    """A passage. `metadata` holds source, collection, document_id, version, chunk_id, start, end,
+    page, headings, title, and what is known of its document."""
+
+    content: str
+    score: float
+    metadata: dict[str, Any]
+
+
+# ---------------------------------------------------------------- health and problems
+
+
+class MemoryModel(BaseModel):
+    """In MiB."""
+
+    resident_mib: float = Field(description="Of this process.")
+    available_mib: float = Field(description="On this machine.")
+
+
+class HealthResponse(BaseModel):
+    """`degraded`: it answers, and `problems` says what does not work."""
+
+    status: Literal["ok", "degraded", "stopping"]
+    model_loaded: bool
+    memory_usage: MemoryModel
+    documents: int
+    chunks: int
+    embedded: int = Field(description="Chunks that are found by meaning; all are found by terms.")
+    index_behind: int = Field(description="Changes of the catalogue that the index has yet to apply.")
+    running: dict[str, int] = Field(description="Requests being served, by kind.")
+    problems: list[str]
+    system: str
+    models: dict[str, str]
+    versions: dict[str, str]
+    uptime_s: float
+
+
+class Fault(BaseModel):
+    """One thing wrong with a request."""
+
+    detail: str
+    pointer: str | None = Field(default=None, description="JSON pointer into the body.")
+
+
+class Problem(BaseModel):
+    """RFC 9457. Under /v1 the member `error` repeats it in OpenAI's shape."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Unprocessable Entity"])
+    status: int = Field(examples=[422])
+    detail: str
+    errors: list[Fault] | None = None
