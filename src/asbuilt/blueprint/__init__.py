@@ -1,0 +1,56 @@
+"""The drawing: what a blueprint says, how it is read, checked and ordered, and patterns to start from."""
+
+from asbuilt.blueprint.check import check, load_checked
+from asbuilt.blueprint.config import config_values
+from asbuilt.blueprint.fault import Fault, Severity
+from asbuilt.blueprint.load import Loaded, load, load_text
+from asbuilt.blueprint.needs import resolve_needs
+from asbuilt.blueprint.order import build_order, build_waves, find_cycles, sorted_names, sorted_waves
+from asbuilt.blueprint.pattern import PATTERNS, write_pattern
+from asbuilt.blueprint.spec import (
+    ApiSpec,
+    Blueprint,
+    ComponentSpec,
+    ComponentStatus,
+    DataSpec,
+    EvaluationMetric,
+    EvaluationPlan,
+    KnowledgeSpec,
+    MachineSpec,
+    PolicySpec,
+    PortSpec,
+    SystemSpec,
+)
+from asbuilt.blueprint.target import Target
+
+__all__ = [
+    "PATTERNS",
+    "ApiSpec",
+    "Blueprint",
+    "ComponentSpec",
+    "ComponentStatus",
+    "DataSpec",
+    "EvaluationMetric",
+    "EvaluationPlan",
+    "Fault",
+    "KnowledgeSpec",
+    "Loaded",
+    "MachineSpec",
+    "PolicySpec",
+    "PortSpec",
+    "Severity",
+    "SystemSpec",
+    "Target",
+    "build_order",
+    "build_waves",
+    "check",
+    "config_values",
+    "find_cycles",
+    "load",
+    "load_checked",
+    "load_text",
+    "resolve_needs",
+    "sorted_names",
+    "sorted_waves",
+    "write_pattern",
+]

@@ -1,0 +1,376 @@
+"""The values of a blueprint: frozen, checked as they are made, the same from YAML and in Python.
+
+A value holds what one part may say on its own: types and ranges. What needs the whole file, the
+registry or the disk is `check`'s: names, needs, config, targets, paths.
+
+In Python a wrong value raises pydantic.ValidationError, which is a ValueError.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import field
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    StringConstraints,
+)
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
+
+from asbuilt.blueprint.data import NAME_KEY, is_value, to_data
+from asbuilt.blueprint.emit import emit
+from asbuilt.blueprint.shape import shape
+from asbuilt.blueprint.source import source
+from asbuilt.blueprint.tree import parse
+from asbuilt.errors import BlueprintError, NotFoundError
+
+__all__ = [
+    "ApiSpec",
+    "Blueprint",
+    "ComponentSpec",
+    "ComponentStatus",
+    "DataSpec",
+    "EvaluationMetric",
+    "EvaluationPlan",
+    "KnowledgeSpec",
+    "MachineSpec",
+    "PolicySpec",
+    "PortSpec",
+    "SystemSpec",
+]
+
+VERSION = 1
+"""Of the format."""
+
+MAX_NAME = 100  # characters; YAML readers stop at 1,024 for a key
+
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
+
+# Python says `estimated_hours=`, YAML says `hours:`; neither understands the other's word.
+_CONFIG = ConfigDict(extra="forbid", validate_by_name=True, validate_by_alias=False)
+
+
+# ---------------------------------------------------------------- what fields may hold
+
+
+def _by_name(value: Any) -> Any:
+    """``{name: fields}``, as YAML has it, to a list of fields with a name."""
+    if isinstance(value, dict):
+        return [
+            {**fields, NAME_KEY: name} if isinstance(fields, dict) else fields
+            for name, fields in value.items()
+        ]
+    if not isinstance(value, list | tuple) or not all(map(is_value, value)):
+        raise PydanticCustomError("by_name", "must be a mapping with a name for each entry")
+    return value
+
+
+def _unique(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    seen: set[str] = set()
+    for item in items:
+        if item.name in seen:
+            raise PydanticCustomError("unique", "has two entries called '{name}'", {"name": item.name})
+        seen.add(item.name)
+    return items
+
+
+def _machine(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, dict | MachineSpec):
+        return value
+    raise PydanticCustomError("machine", "must be the name of a machine, or memory_gib and bandwidth_gbs")
+
+
+def _known_version(value: int) -> int:
+    if value != VERSION:
+        raise PydanticCustomError("version", "is no version that this asbuilt knows", {"allowed": [VERSION]})
+    return value
+
+
+def _prefix(value: str) -> str:
+    if not _PREFIX.fullmatch(value):
+        raise PydanticCustomError("prefix", "must start with '/', and hold only words between slashes")
+    return value
+
+
+def _need(value: Any) -> str | tuple[str, ...] | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    raise PydanticCustomError("need", "must be the name of a component, a list of names, or null for none")
+
+
+def _plain(value: Any) -> Any:
+    """A copy made of JSON's types only; these can be written down, compared and hashed."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        value.encode()  # half a character (a lone surrogate) cannot be written to a file
+        return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, Mapping) and all(isinstance(key, str) and _is_printable(key) for key in value):
+        return {key: _plain(each) for key, each in value.items()}
+    raise ValueError(
+        f"{value!r} is not text, a finite number, true, false, null, a list or a mapping of names"
+    )
+
+
+def _is_printable(name: str) -> bool:
+    return name.isprintable() and len(name) <= MAX_NAME
+
+
+def _printable(name: str) -> str:
+    if not name.strip() or not _is_printable(name):
+        raise PydanticCustomError("name", "must be printable, not blank, and at most 100 characters long")
+    return name
+
+
+def _plain_mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise PydanticCustomError("mapping", "must be a mapping")
+    plain: dict[str, Any] = _plain(value)
+    return plain
+
+
+Text = Annotated[str, StringConstraints(pattern=r"\S")]
+"""Not blank."""
+Name = Annotated[str, AfterValidator(_printable)]
+_Key = Annotated[Name, Field(validation_alias=NAME_KEY)]
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+
+
+# ---------------------------------------------------------------- components
+
+
+class ComponentStatus(StrEnum):
+    """How far a component is, by hand. What evidence says is shown beside it."""
+
+    PLANNED = "planned"
+    IN_PROGRESS = "in_progress"
+    COMPLETE = "complete"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class PortSpec:
+    """An input or output. `type` is written as in a Python annotation."""
+
+    name: Name
+    type: Text
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class ComponentSpec:
+    """A component of the drawing.
+
+    - `use` names what plays it, ``role/name`` in the registry; None is still *planned*.
+    - `needs`: constructor keyword to component(s), for those that are not found by their role alone;
+      None leaves an optional need empty.
+    - `dependencies`: components that must stand before this one without being given to it.
+    - `config`: the constructor's other keywords; JSON values.
+    - `estimated_hours`: work to build it; None is not estimated.
+    """
+
+    name: _Key
+    purpose: Text
+    inputs: tuple[PortSpec, ...] = ()
+    outputs: tuple[PortSpec, ...] = ()
+    dependencies: tuple[Name, ...] = ()
+    technologies: tuple[Text, ...] = ()
+    estimated_hours: Annotated[
+        Annotated[Number, Field(ge=0, le=100_000)] | None, Field(validation_alias="hours")
+    ] = None
+    status: ComponentStatus = ComponentStatus.PLANNED
+    notes: str = ""
+    use: Text | None = field(default=None, kw_only=True)
+    needs: Annotated[
+        Mapping[Name, Annotated[str | tuple[str, ...] | None, PlainValidator(_need)]], AfterValidator(dict)
+    ] = field(default_factory=dict, kw_only=True)
+    config: Annotated[Mapping[str, Any], PlainValidator(_plain_mapping)] = field(
+        default_factory=dict, kw_only=True
+    )
+
+    @property
+    def role(self) -> str | None:
+        """The role that it plays; None while it is planned."""
+        return self.use.partition("/")[0] if self.use is not None else None
+
+
+# ---------------------------------------------------------------- the other sections
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class SystemSpec:
+    """What the whole is called and what it is for."""
+
+    name: Name
+    purpose: Text
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class MachineSpec:
+    """The target machine: a name, or its memory and memory bandwidth where no name is known."""
+
+    name: Name = "this-machine"
+    memory_gib: Annotated[Number, Field(gt=0, le=1_000_000)] | None = None
+    bandwidth_gbs: Annotated[Number, Field(gt=0, le=1_000_000)] | None = None
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class ApiSpec:
+    """How the system is served, and the limits of a request.
+
+    `roots` are the folders from which a request may name files on this machine. A request that
+    finds `max_concurrency` others running waits `queue_seconds` at most.
+    """
+
+    prefix: Annotated[str, AfterValidator(_prefix)] = "/api/v1"
+    host: Text = "127.0.0.1"
+    port: Annotated[Whole, Field(ge=0, le=65_535)] = 8321
+    roots: tuple[Text, ...] = ()
+    require_keys: Annotated[bool, Strict()] = False
+    max_body_mib: Annotated[Number, Field(gt=0, le=4096)] = 32
+    max_messages: Annotated[Whole, Field(ge=1, le=10_000)] = 256
+    max_message_chars: Annotated[Whole, Field(ge=1, le=100_000_000)] = 200_000
+    max_files: Annotated[Whole, Field(ge=1, le=1_000_000)] = 1000
+    max_concurrency: Annotated[Whole, Field(ge=1, le=1024)] = 8
+    queue_seconds: Annotated[Number, Field(ge=0, le=3600)] = 10
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class KnowledgeSpec:
+    """What `ingest` reads by default, where it goes, and questions with known answers about it.
+
+    `sources` are files, folders, globs or ``package:NAME/FOLDER``.
+    """
+
+    sources: tuple[Text, ...] = ()
+    collection: Text = "default"
+    known_answers: Text | None = None
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class DataSpec:
+    """A data set of the evaluation."""
+
+    name: _Key
+    path: Text
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class EvaluationMetric:
+    """What is measured and what it must reach: ``recall@5`` on `data`, ``>= 90 %``."""
+
+    name: _Key
+    description: str = ""
+    target: str = ""
+    measure: str = field(default="", kw_only=True)
+    data: Name | None = field(default=None, kw_only=True)
+    load: Name | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class EvaluationPlan:
+    """Metrics, and the data sets that they are measured on."""
+
+    datasets: Annotated[
+        tuple[DataSpec, ...],
+        BeforeValidator(_by_name),
+        AfterValidator(_unique),
+        Field(validation_alias="data"),
+    ] = ()
+    metrics: Annotated[tuple[EvaluationMetric, ...], BeforeValidator(_by_name), AfterValidator(_unique)] = ()
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class PolicySpec:
+    """What the file may make the machine do. `allow_imports` are modules that register components."""
+
+    allow_imports: tuple[Text, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Blueprint:
+    """The drawing of a system.
+
+    >>> Blueprint(
+    ...     system=SystemSpec(name="notes", purpose="Answers questions about our notes"),
+    ...     components=(ComponentSpec("embedder", "Turn text into vectors", use="embedder/minilm-l6"),),
+    ... ).names()
+    ('embedder',)
+    """
+
+    system: SystemSpec = field(kw_only=True)
+    components: Annotated[tuple[ComponentSpec, ...], BeforeValidator(_by_name), AfterValidator(_unique)] = (
+        field(default=(), kw_only=True)
+    )
+    target: Annotated[MachineSpec, BeforeValidator(_machine)] = field(
+        default_factory=MachineSpec, kw_only=True
+    )
+    api: ApiSpec = field(default_factory=ApiSpec, kw_only=True)
+    knowledge: KnowledgeSpec = field(default_factory=KnowledgeSpec, kw_only=True)
+    evaluation: EvaluationPlan = field(default_factory=EvaluationPlan, kw_only=True)
+    policy: PolicySpec = field(default_factory=PolicySpec, kw_only=True)
+    version: Annotated[Whole, AfterValidator(_known_version), Field(validation_alias="blueprint")] = field(
+        default=VERSION, kw_only=True
+    )
+
+    def component(self, name: str) -> ComponentSpec:
+        """Raises NotFoundError when there is none of that name."""
+        for each in self.components:
+            if each.name == name:
+                return each
+        raise NotFoundError(f"there is no component {name!r}.", hint=f"There are: {', '.join(self.names())}.")
+
+    def names(self) -> tuple[str, ...]:
+        """Every component's name, in the order in which they are written."""
+        return tuple(each.name for each in self.components)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Blueprint:
+        """Read the text of a blueprint. Raises BlueprintError with every fault of its form.
+
+        `load_checked` reads a file and also finds the faults of its content.
+        """
+        tree = parse(text)
+        shaped = shape(tree, cls)
+        if shaped.value is None or shaped.faults:
+            lines = tuple(fault.format("blueprint") for fault in shaped.faults)
+            raise BlueprintError(f"the text is no blueprint: {lines[0]}", faults=lines)
+        return shaped.value
+
+    def to_yaml(self) -> str:
+        """The text that `from_yaml` reads as an equal blueprint. Defaults are not written."""
+        return emit(to_data(self))
+
+    def to_python(self) -> str:
+        """A Python expression over the names of this module whose value equals this blueprint."""
+        return source(self)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of what the blueprint states: the same for the same design, whatever the
+        order, spacing or comments of its file."""
+        canonical = json.dumps(
+            to_data(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+        return sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,86 @@
+"""`asbuilt new`: what it writes works, and nothing is half written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from asbuilt.blueprint import PATTERNS, build_order, check, load, write_pattern
+from asbuilt.errors import NotFoundError, StorageError, UserError
+
+
+@pytest.mark.parametrize("pattern", sorted(PATTERNS))
+def test_a_pattern_is_whole_and_without_fault(pattern: str, tmp_path: Path) -> None:
+    folder = tmp_path / "My Notes"
+    written = write_pattern(pattern, folder)
+    assert sorted(written) == sorted(path for path in folder.rglob("*") if path.is_file())
+    assert {path.name for path in written} >= {"blueprint.yaml", "README.md", ".gitignore"}
+    loaded = load(folder / "blueprint.yaml")
+    assert check(loaded) == []
+    assert loaded.blueprint is not None
+    assert loaded.blueprint.system.name == "my-notes"
+    assert build_order(loaded.blueprint)[-1] == "assistant"
+    documents = [folder / source for source in loaded.blueprint.knowledge.sources]
+    assert all(any(document.glob("*.md")) for document in documents)
+    assert (folder / "README.md").read_text().startswith("# my-notes\n")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_every_pattern_is_shipped() -> None:
+    assert set(PATTERNS) == {"assistant", "rag-pipeline"}
+
+
+def test_an_empty_folder_is_filled_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    inode = tmp_path.stat().st_ino
+    write_pattern("assistant", Path())
+    assert tmp_path.stat().st_ino == inode  # a shell that stands in it still does
+    assert {path.name for path in tmp_path.iterdir()} == {"blueprint.yaml", "README.md", ".gitignore", "docs"}
+
+
+def test_folders_above_are_made(tmp_path: Path) -> None:
+    write_pattern("assistant", tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b" / "blueprint.yaml").is_file()
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".hidden").write_text("mine")
+    with pytest.raises(UserError, match="is not an empty folder"):
+        write_pattern("assistant", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".hidden"]
+    with pytest.raises(UserError, match="is not an empty folder"):
+        write_pattern("assistant", tmp_path / ".hidden")
+
+
+def test_an_unknown_pattern_gets_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"no pattern 'asistant'\. Did you mean 'assistant'\?"):
+        write_pattern("asistant", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_all_or_nothing(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "x"
+    if there:
+        folder.mkdir()
+    renamed = 0
+    rename = Path.rename
+
+    def rename_once(path: Path, target: Path) -> Path:
+        nonlocal renamed
+        renamed += 1
+        if renamed == (2 if there else 1):
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename_once)
+    with pytest.raises(StorageError, match="No space left on device"):
+        write_pattern("assistant", folder)
+    assert list(tmp_path.rglob("*")) == ([folder] if there else [])
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StorageError, match="cannot write to"):
+        write_pattern("assistant", tmp_path / "file" / "x")
