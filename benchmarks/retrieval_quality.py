@@ -25,6 +25,39 @@ from asbuilt.system import System
 
 MODES: tuple[Mode, ...] = ("terms", "dense", "hybrid")
 DEPTH = 10
+# The thresholds of relevance were set on these and on the everyday questions' dev split.
+OTHER_THINGS = (
+    "Who won the football world cup in 1998?",
+    "What is the best recipe for a chocolate cake?",
+    "How tall is Mount Everest?",
+    "When was Mozart born?",
+    "Which films did Stanley Kubrick direct?",
+    "How do I change the oil of my car?",
+    "What is the capital of Australia?",
+    "Translate good morning into French",
+    "Why is the sky blue?",
+    "How many calories does a banana have?",
+    "Who wrote War and Peace?",
+    "What are the symptoms of the flu?",
+    "How do I knit a scarf?",
+    "What is the weather in Berlin tomorrow?",
+    "How do plants make sugar from light?",
+    "Tell me a joke about cats",
+    "What is the square root of 144?",
+    "How long does it take to boil an egg?",
+    "Who is the president of France?",
+    "What does the treaty of Westphalia say?",
+    "How do I tie a bow tie?",
+    "Which planet has the most moons?",
+    "What is the plot of Hamlet?",
+    "How do I get red wine out of a carpet?",
+    "Is a tomato a fruit?",
+    "How do I train for a marathon?",
+    "What is the difference between jazz and blues?",
+    "Where do penguins live?",
+    "How do I write a haiku?",
+    "What time does the supermarket close?",
+)
 
 
 def wilson(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
@@ -39,7 +72,8 @@ def wilson(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
 
 def rank_of(retriever: HybridRetriever, case: KnownAnswer, mode: Mode) -> int | None:
     """Rank (from 1) of the first document that answers, within DEPTH."""
-    hits = retriever.explain(case.question, top_k=DEPTH, mode=mode).hits
+    alone = None if mode == "hybrid" else mode
+    hits = retriever.explain(case.question, top_k=DEPTH, mode=alone).hits
     for rank, hit in enumerate(hits, start=1):
         if answers(hit.chunk.source, case.documents):
             return rank
@@ -58,6 +92,11 @@ def summary(ranks: Sequence[int | None]) -> dict[str, Any]:
     return row
 
 
+def share_refused(retriever: HybridRetriever, questions: Sequence[str]) -> str:
+    refused = sum(not retriever.retrieve(question) for question in questions)
+    return f"{refused} of {len(questions)}"
+
+
 def half(question: str) -> str:
     return "A" if sha256(question.encode()).digest()[0] % 2 == 0 else "B"
 
@@ -74,9 +113,7 @@ def sets_of(project: Path) -> dict[str, list[KnownAnswer]]:
         "everyday": everyday,
     }
     for split in ("dev", "test"):
-        named[f"everyday, {split}"] = [
-            case for case, of in zip(everyday, splits, strict=True) if of == split
-        ]
+        named[f"everyday, {split}"] = [case for case, of in zip(everyday, splits, strict=True) if of == split]
     return named
 
 
@@ -95,14 +132,24 @@ def main() -> None:
         fit = retriever.fit(sets["known-answers, half A (fitted on)"])
         results["state"] = {"chunks": state.chunks, "embedded": state.embedded, "weight": fit.weight}
         for name, cases in sets.items():
-            results[name] = {mode: summary([rank_of(retriever, case, mode) for case in cases]) for mode in MODES}
+            results[name] = {
+                mode: summary([rank_of(retriever, case, mode) for case in cases]) for mode in MODES
+            }
+        results["refused"] = {
+            "questions about other things": share_refused(retriever, OTHER_THINGS),
+            "everyday": share_refused(retriever, [case.question for case in sets["everyday"]]),
+            "known-answers": share_refused(retriever, [case.question for case in sets["known-answers"]]),
+        }
         if (whole := system.fit()) is not None:
             results["state"]["weight fitted on all known answers"] = whole.weight
     if arguments.json:
         print(json.dumps(results, indent=2))
         return
     print(results.pop("state"))
-    print(f"{'questions':<36} {'side':<7} {'n':>4} {'R@1':>7} {'R@5':>7}  95 % interval      {'R@10':>7} {'MRR':>6}")
+    print("refused:", results.pop("refused"))
+    print(
+        f"{'questions':<36} {'side':<7} {'n':>4} {'R@1':>7} {'R@5':>7}  95 % interval      {'R@10':>7} {'MRR':>6}"
+    )
     for name, modes in results.items():
         for mode, row in modes.items():
             low, high = row["recall@5 95%"]

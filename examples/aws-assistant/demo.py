@@ -56,7 +56,9 @@ def main() -> None:
         f"{len(report.quarantined)} quarantined."
     )
     if milestones.terms_s is not None:
-        note(f"Searchable by terms after {milestones.terms_s:.1f} s, ", )
+        note(
+            f"Searchable by terms after {milestones.terms_s:.1f} s, ",
+        )
     note(f"ingested after {ingested_s:.1f} s, answered after {answered_s:.1f} s.")
     note(f"\nGo on: cd {HERE} && {Path(sys.executable).parent / 'asbuilt'} ask 'Your question'")
 

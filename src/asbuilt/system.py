@@ -17,7 +17,7 @@ from typing import Any, Self, cast
 from filelock import FileLock, Timeout
 
 from asbuilt import registry
-from asbuilt.blueprint import Blueprint, build_order, load_checked, resolve_needs
+from asbuilt.blueprint import Blueprint, build_order, config_values, load_checked, resolve_needs
 from asbuilt.catalog import Catalog
 from asbuilt.documents.choose import choose_reader
 from asbuilt.documents.sources import find_sources, read_bytes
@@ -158,7 +158,8 @@ class System:
         """The blueprint's chunker with some of its config replaced, open."""
         name = self.names_of("chunker")[-1]
         component = self.blueprint.component(name)
-        chunker = registry.resolve(self._use(name))(**{**component.config, **config})
+        values = {**config_values(component, self.folder), **config}
+        chunker = registry.resolve(self._use(name))(**values)
         self._open(chunker)
         return cast(Chunker, chunker)
 
@@ -282,7 +283,7 @@ class System:
                 f"component {name!r} {state} in this blueprint.", hint=f"Built: {', '.join(self._order)}."
             )
         component = self.blueprint.component(name)
-        keywords: dict[str, Any] = dict(component.config)
+        keywords: dict[str, Any] = config_values(component, self.folder)
         for need, target in self._needs.get(name, {}).items():
             keywords[need] = (
                 self.part(target) if isinstance(target, str) else tuple(self.part(each) for each in target)

@@ -72,7 +72,7 @@ def test_unchanged_files_are_not_embedded_again(
     (project / "docs/queues.md").write_text("# Queues\n\nNow about dead letters.\n")
     report = system.ingest(docs(project))
     assert report.unchanged == 1
-    assert len(embedded) == 1
+    assert len(embedded) == 2  # the chunk, and its context alone
     assert "dead letters" in embedded[0]
 
 
@@ -128,7 +128,7 @@ def test_bad_files_are_quarantined_with_a_reason_and_the_rest_goes_on(
     reasons = {name: receipt.reason for name, receipt in outcome.items() if receipt.status == "quarantined"}
     assert set(reasons) == {"empty.md", "blank.md", "binary.txt", "truncated.pdf", "huge.txt", "outside.md"}
     assert "empty" in reasons["empty.md"]
-    assert "no text" in reasons["blank.md"]
+    assert "white space" in reasons["blank.md"]
     assert "binary" in reasons["binary.txt"]
     assert "200" in reasons["huge.txt"]
     assert all(reasons.values())
