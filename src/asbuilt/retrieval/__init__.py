@@ -1,0 +1,1 @@
+"""Embedders, indexes, fusion, reranking, and the hybrid retriever over them."""
