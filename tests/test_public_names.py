@@ -7,7 +7,7 @@ import sys
 
 import asbuilt
 
-HEAVY = ("numpy", "sqlalchemy", "pydantic", "fastapi", "onnxruntime", "xllamacpp", "qdrant_edge", "rich", "typer")
+HEAVY = ("numpy", "sqlalchemy", "pydantic", "fastapi", "onnxruntime", "xllamacpp", "qdrant_edge", "typer")
 
 
 def test_every_public_name_is_there() -> None:

@@ -163,7 +163,9 @@ def component(name: str) -> Callable[[type[T]], type[T]]:
         if taken is not None and f"{taken.__module__}:{taken.__qualname__}" != place:
             raise UserError(f"component {name!r} is already {taken.__module__}:{taken.__qualname__}.")
         if name in _SHIPPED and _SHIPPED[name] != place:
-            raise UserError(f"component {name!r} is shipped with asbuilt; choose another name than {place}'s.")
+            raise UserError(
+                f"component {name!r} is shipped with asbuilt; choose another name than {place}'s."
+            )
         _registered[name] = cls
         return cls
 
@@ -230,8 +232,7 @@ def signature(name: str) -> Signature:
     """Needs, config and ports of the component `name`, read from its class."""
     cls = resolve(name)
     role = ROLES[name.partition("/")[0]]
-    init = inspect.signature(cls)
-    hints = typing.get_type_hints(cls.__init__)
+    init = inspect.signature(cls, eval_str=True)
     needs: list[Need] = []
     config: list[Config] = []
     given: list[str] = []
@@ -241,9 +242,9 @@ def signature(name: str) -> Signature:
         if parameter.name in GIVEN:
             given.append(parameter.name)
             continue
-        need = _need(parameter.name, hints.get(parameter.name, Any))
+        need = _need(parameter.name, parameter.annotation)
         if need is None:
-            config.append(Config(parameter.name, hints.get(parameter.name, Any), parameter.default))
+            config.append(Config(parameter.name, parameter.annotation, parameter.default))
         else:
             needs.append(need)
     inputs, outputs = _ports(cls, role)

@@ -34,6 +34,7 @@ __all__ = [
     "Scalar",
     "ScoredId",
     "SideScore",
+    "StarterModel",
     "TextDelta",
     "ToolCall",
     "ToolResult",
@@ -153,7 +154,7 @@ class SideScore:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A retrieved chunk. `score` orders hits; `sides` says where it comes from ("dense", "terms", "rerank")."""
+    """A retrieved chunk. `score` orders hits; `sides` has what "dense", "terms" and "rerank" gave it."""
 
     chunk: Chunk
     score: float
@@ -308,3 +309,20 @@ class Finished:
 
 
 Event = TextDelta | ToolCall | ToolResult | CitationsReady | Finished
+
+
+# ---------------------------------------------------------------- models from packages
+
+
+@dataclass(frozen=True, slots=True)
+class StarterModel:
+    """A model that a package carries, as `asbuilt doctor` shows it; `get` is the command that installs it."""
+
+    name: str
+    purpose: str
+    licence: str
+    state: Literal["verified", "differs", "missing"]
+    get: str
+    path: str = ""
+    sha256: str = ""
+    bytes: int = 0

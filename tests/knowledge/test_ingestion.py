@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -13,6 +14,7 @@ from asbuilt.errors import StorageError, UserError
 from asbuilt.knowledge import SourceFile
 from asbuilt.system import System
 from asbuilt.testing.fake_embedder import FakeEmbedder
+from asbuilt.types import Matrix
 
 BLUEPRINT = """
 blueprint: 1
@@ -61,11 +63,14 @@ def test_unchanged_files_are_not_embedded_again(
     system.ingest(docs(project))
     embedded: list[str] = []
     original = FakeEmbedder.embed
-    monkeypatch.setattr(
-        FakeEmbedder,
-        "embed",
-        lambda self, texts, *, kind="passage": embedded.extend(texts) or original(self, texts, kind=kind),
-    )
+
+    def embed(
+        self: FakeEmbedder, texts: Sequence[str], *, kind: Literal["passage", "query"] = "passage"
+    ) -> Matrix:
+        embedded.extend(texts)
+        return original(self, texts, kind=kind)
+
+    monkeypatch.setattr(FakeEmbedder, "embed", embed)
     os.utime(project / "docs/queues.md")
     report = system.ingest(docs(project))
     assert (report.unchanged, embedded) == (2, [])
@@ -83,7 +88,8 @@ def test_a_changed_file_becomes_a_new_version_and_the_old_one_still_resolves(
     (project / "docs/queues.md").write_text("# Queues\n\nNow about dead letters.\n")
     second = system.ingest(docs(project)).receipts[1]
     assert (first.version, second.version) == (1, 2)
-    assert first.document_id == second.document_id is not None
+    assert first.document_id is not None
+    assert first.document_id == second.document_id
     assert "Purging" in system.catalog.version_text(first.document_id, 1)
     assert all("Purging" not in hit.chunk.text for hit in system.search("purging a queue", top_k=10))
 
@@ -106,15 +112,15 @@ def test_prune_leaves_what_lies_elsewhere(system: System, project: Path) -> None
     assert system.ingest(docs(project), prune=True).removed == 0
 
 
-def test_bad_files_are_quarantined_with_a_reason_and_the_rest_goes_on(
-    system: System, project: Path
-) -> None:
+def test_bad_files_are_quarantined_with_a_reason_and_the_rest_goes_on(system: System, project: Path) -> None:
     folder = project / "docs"
     (folder / "empty.md").write_bytes(b"")
     (folder / "blank.md").write_text("   \n\n  ")
     (folder / "binary.txt").write_bytes(bytes(range(256)) * 20)
     (folder / "truncated.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n<< /Type /Cat")
-    (folder / "latin.txt").write_bytes("Das Gerät läuft über Nacht. Größe und Höhe stimmen. ".encode("latin-1") * 9)
+    (folder / "latin.txt").write_bytes(
+        "Das Gerät läuft über Nacht. Größe und Höhe stimmen. ".encode("latin-1") * 9
+    )
     (folder / "outside.md").symlink_to("/etc/hostname")
     with (folder / "huge.txt").open("wb") as huge:
         huge.truncate(200 * 2**20)
@@ -161,7 +167,9 @@ def test_a_file_that_vanishes_while_read_gets_a_receipt(system: System, project:
     ]
 
 
-def test_a_reader_that_breaks_is_contained(system: System, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_breaks_is_contained(
+    system: System, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from asbuilt.documents.markdown import MarkdownReader
 
     original = MarkdownReader.read
@@ -183,11 +191,13 @@ def test_terms_are_found_before_embeddings_are_there(
     seen: list[tuple[int, int, int]] = []
     original = FakeEmbedder.embed
 
-    def embed(self: FakeEmbedder, texts: list[str], *, kind: str = "passage") -> object:
+    def embed(
+        self: FakeEmbedder, texts: Sequence[str], *, kind: Literal["passage", "query"] = "passage"
+    ) -> Matrix:
         if kind == "passage":
             state = system.knowledge.state()
             seen.append((state.chunks, state.embedded, len(system.index.search("purging queue", top_k=5))))
-        return original(self, texts, kind=kind)  # type: ignore[arg-type]
+        return original(self, texts, kind=kind)
 
     monkeypatch.setattr(FakeEmbedder, "embed", embed)
     system.ingest(docs(project))

@@ -69,7 +69,7 @@ def reference(text: str) -> NDArray[np.float64]:
     def norm(name: str, x: NDArray[np.float64]) -> NDArray[np.float64]:
         centred = x - x.mean(axis=-1, keepdims=True)
         scaled = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-12)
-        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+        return np.asarray(scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"])
 
     tokenizer = Tokenizer.from_file(str(minilm_folder() / "tokenizer.json"))
     tokenizer.no_padding()
@@ -97,7 +97,8 @@ def reference(text: str) -> NDArray[np.float64]:
         active = wide * 0.5 * (1 + erf(wide / math.sqrt(2)))
         x = norm(f"{at}.output.LayerNorm", x + linear(f"{at}.output.dense", active))
     pooled = x.mean(axis=0)
-    return np.asarray(pooled / np.linalg.norm(pooled))
+    unit: NDArray[np.float64] = pooled / np.linalg.norm(pooled)
+    return unit
 
 
 def test_the_fused_graph_computes_the_published_model(cache: Path) -> None:

