@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+
+from asbuilt.assistant.layout import FENCE, INLINE_CODE, LIST_MARKER, blocks
 
 __all__ = ["CODE", "Claim", "Quote", "read_claims"]
 
@@ -37,11 +38,7 @@ class Claim:
     numbers: tuple[int, ...]
 
 
-_FENCE = re.compile(r"[ \t]*(`{3,}(?=[^`\n]*$)|~{3,})")
-_CODE_LINE = re.compile(r"(?: {4,}|\t|[ \t]*\$ )\S")
-_MARKER = re.compile(r"[ \t]*(?:(?:[-*+•]|\d{1,3}[.)])[ \t]+|#{1,6}[ \t]+|>[ \t]?|\|)+")
 _LABEL = re.compile(r"(?:step|option|method|example|note|tip)\s*\d*\s*:\s*", re.IGNORECASE)
-_INLINE_CODE = re.compile(r"(`+)(?!`)((?:[^\n]|\n(?!\s*\n))+?)(?<!`)\1(?!`)")
 _QUOTATION = re.compile(r"\"[^\"\n]{2,400}\"|“[^”\n]{2,400}”|«[^»\n]{2,400}»")
 # "Add `--force`" tells the reader what to do with code, not what the passage says.
 _BEFORE_CODE = re.compile(
@@ -75,7 +72,7 @@ def read_claims(answer: str) -> list[Claim]:
     """
     claims: list[Claim] = []
     leads = False
-    for start, end, is_code in _blocks(answer):
+    for start, end, is_code in blocks(answer, indent=4):
         if is_code:
             _add_code(claims, answer, start, end, merge=leads)
             leads = False
@@ -88,39 +85,13 @@ def read_claims(answer: str) -> list[Claim]:
     return claims
 
 
-# ---------------------------------------------------------------- blocks and sentences
-
-
-def _blocks(answer: str) -> Iterator[tuple[int, int, bool]]:
-    """(start, end, is code) of fenced or indented code and of the text between."""
-    position = 0
-    for (kind, _), lines in groupby(_labelled(answer), key=lambda each: each[:2]):
-        start, position = position, position + sum(len(line) for _, _, line in lines)
-        yield start, position, kind == "code"
-
-
-def _labelled(answer: str) -> Iterator[tuple[str, int, str]]:
-    """Each line as (kind, number of the fenced block, line)."""
-    fence, blocks = "", 0
-    for line in answer.splitlines(keepends=True):
-        found = _FENCE.match(line)
-        if fence:
-            yield "code", blocks, line
-            if found and found[1].startswith(fence) and not _letters(_MARK.sub("", line[found.end() :])):
-                fence = ""
-        elif found:
-            fence, blocks = found[1], blocks + 1
-            yield "code", blocks, line
-        elif _CODE_LINE.match(line) and not _MARKER.match(line):
-            yield "code", 0, line
-        else:
-            yield "text", 0, line
+# ---------------------------------------------------------------- sentences
 
 
 def _masked(answer: str, start: int, end: int) -> str:
     """``answer[start:end]`` with inline code and link targets blotted out, length kept."""
     text = answer[start:end]
-    for pattern in (_INLINE_CODE, _LINK_TARGET):
+    for pattern in (INLINE_CODE, _LINK_TARGET):
         text = pattern.sub(lambda found: re.sub(r"[^\n]", CODE, found[0]), text)
     return text
 
@@ -140,7 +111,7 @@ def _paragraphs(masked: str) -> Iterator[tuple[int, int]]:
     position = first = 0
     for line in masked.splitlines(keepends=True):
         start, position = position, position + len(line)
-        marker = _MARKER.match(line)
+        marker = LIST_MARKER.match(line)
         if marker or not line.strip():
             if first < start:
                 yield first, start
@@ -163,7 +134,7 @@ def _trimmed(masked: str, first: int, last: int, offset: int) -> Iterator[tuple[
 def _add_code(claims: list[Claim], answer: str, start: int, end: int, *, merge: bool) -> None:
     lines = answer[start:end].splitlines()
     numbers: tuple[int, ...] = ()
-    if fence := _FENCE.match(lines[0]):
+    if fence := FENCE.match(lines[0]):
         if len(lines) > 1 and lines[-1].strip().startswith(fence[1]):
             numbers = tuple(number for _, _, group in _groups(lines.pop()) for number in group)
         lines = lines[1:]
@@ -233,7 +204,7 @@ def _claim(answer: str, first: int, last: int, numbers: tuple[int, ...]) -> Clai
     prose = ""
     quotes: list[Quote] = []
     # split() gives: text, backticks, code, text, backticks, code, ..., text
-    parts = [*_INLINE_CODE.split(answer[first:last].replace(CODE, " ")), "", ""]
+    parts = [*INLINE_CODE.split(answer[first:last].replace(CODE, " ")), "", ""]
     for plain, code in zip(parts[::3], parts[2::3], strict=True):
         plain = _MARK.sub(" ", _LINK_TARGET.sub(" ", plain))
         words = code.split()

@@ -6,10 +6,10 @@ A claim is supported when all of this holds:
    letter case, not in line breaks; the value of an option, or a part of a path, may differ when it
    is a ``<placeholder>`` or comes from the question.
 2. One sentence of the passage has all the rest: every number close to the word that it counts, every
-   identifier and flag, and every content word, compared as stems. Up to half of that may be words
-   that stand above the passage instead (headings, source). A claim of several clauses ("..., and
-   ...") may have a sentence for each, and a sentence that begins with a pronoun may take words from
-   the one before it.
+   identifier and flag (these also in the code that the sentence leads to), and every content word,
+   compared as stems. Up to half of that may be words that stand above the passage instead (headings,
+   source). A claim of several clauses ("..., and ...") may have a sentence for each, and a sentence
+   that begins with a pronoun may take words from the one before it. Words in code blocks say nothing.
 3. That sentence negates one of the claim's words where, and only where, the claim does; and no
    other sentence with the same words disagrees.
 4. It has no opposite of a word of the claim ("before", "after"), and no lower bound where the claim
@@ -28,6 +28,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from asbuilt.assistant.claims import CODE, Claim, Quote
+from asbuilt.assistant.layout import INLINE_CODE, blocks
 from asbuilt.assistant.quotes import code_spans, quotation_spans
 from asbuilt.assistant.tokens import Token, bounds, code_tokens, lex, negated_stems, sentences, words
 from asbuilt.assistant.words import GENERIC, negation, opposites, stem
@@ -40,6 +41,8 @@ _CLAUSE = re.compile(r";\s|,\s+(?:and|but|so|which|while|or)\s", re.IGNORECASE)
 
 # A sentence that begins so is about what the sentence before it named.
 _LEANS = re.compile(r"(?:\w+\s+){0,2}(?:it|its|they|their|them|this|these|those|such)\b", re.IGNORECASE)
+
+_GENERIC_STEMS = frozenset(stem(word) for word in GENERIC)
 
 Span = tuple[int, int]
 
@@ -58,13 +61,26 @@ class Verdict(NamedTuple):
 
 
 class _Sentence(NamedTuple):
-    """A sentence of a passage; `negated` are the stems that a negation in it covers."""
+    """A sentence of a passage's prose; `negated` are the stems that a negation in it covers, `code` is
+    the block that its paragraph leads to."""
 
     start: int
     end: int
     stems: frozenset[str]
     negated: frozenset[str]
     bounds: frozenset[str]
+    code: Span | None = None
+
+    @property
+    def places(self) -> list[Span]:
+        """The sentence, and the code that belongs to it."""
+        return [(self.start, self.end), *([self.code] if self.code else [])]
+
+    def holds(self, span: Span) -> bool:
+        return any(start <= span[0] and span[1] <= end for start, end in self.places)
+
+    def touches(self, span: Span) -> bool:
+        return any(start < span[1] and span[0] < end for start, end in self.places)
 
 
 class Passage:
@@ -77,14 +93,45 @@ class Passage:
     @cached_property
     def sentences(self) -> list[_Sentence]:
         found: list[_Sentence] = []
-        before = frozenset[str]()
-        for start, end in sentences(self.text):
-            text = self.text[start:end]
-            stems = frozenset(stem(word.text) for word in words(text))
-            leant_on = before if _LEANS.match(text) else frozenset[str]()
-            found.append(_Sentence(start, end, stems | leant_on, negated_stems(text), bounds(text)))
-            before = stems
+        for block in blocks(self.text, indent=2):
+            if block.is_code:
+                self._lead_to((block.start, block.end), found)
+                continue
+            before = frozenset[str]()
+            for first, last in sentences(self.text[block.start : block.end]):
+                start, end = block.start + first, block.start + last
+                text = self.text[start:end]
+                stems = frozenset(stem(word.text) for word in words(text))
+                leant_on = before if _LEANS.match(text) else frozenset[str]()
+                found.append(_Sentence(start, end, stems | leant_on, negated_stems(text), bounds(text)))
+                before = stems
         return found
+
+    def _lead_to(self, code: Span, found: list[_Sentence]) -> None:
+        """Give a block of code to the paragraph before it; a bare "Command:" is passed over."""
+        says_something = False
+        for at in range(len(found) - 1, -1, -1):
+            following = found[at + 1].start if at + 1 < len(found) else code[0]
+            new_paragraph = self.text.count("\n", found[at].end, following) > 1
+            if found[at].code or (says_something and new_paragraph):
+                break
+            says_something = says_something or bool(found[at].stems - _GENERIC_STEMS)
+            found[at] = found[at]._replace(code=code)
+
+    @cached_property
+    def code_places(self) -> list[Span]:
+        """Where the text is marked up as code; empty for a text without markup."""
+        inline = [found.span() for found in INLINE_CODE.finditer(self.text)]
+        return inline + [(start, end) for start, end, is_code in blocks(self.text, indent=2) if is_code]
+
+    def find(self, identifier: str) -> list[Span]:
+        """Where an identifier stands. What is code in a claim but looks like a plain word ("`list`") must
+        be code here too, where the text marks its code at all."""
+        spans = _find(identifier, self.text)
+        word = identifier.removeprefix(CODE)
+        if word == identifier or not (word.isalpha() and word.islower()) or not self.code_places:
+            return spans
+        return [span for span in spans if any(start <= span[0] < end for start, end in self.code_places)]
 
     @cached_property
     def context_stems(self) -> frozenset[str]:
@@ -144,11 +191,12 @@ class _Asked:
     def of(cls, claim: Claim) -> _Asked:
         lexed = lex(claim.prose)
         plain = [word.text for word in lexed.words]
+        quoted = [word.text for quote in claim.quotes for word in words(quote.text)]
         return cls(
             content=frozenset(
                 stem(word) for word in plain if word.casefold() not in GENERIC and not negation(word)
             ),
-            stems=frozenset(stem(word) for word in plain),
+            stems=frozenset(stem(word) for word in (*plain, *quoted)),
             numbers=tuple((number.value, number.unit) for number in lexed.numbers),
             identifiers=tuple(dict.fromkeys(token.text for token in lexed.identifiers)),
             quoted_tokens=sum(len(code_tokens(quote.text)) for quote in claim.quotes),
@@ -184,7 +232,7 @@ def _supported(asked: _Asked, passage: Passage, quoted: Sequence[list[Span]]) ->
             return Verdict(False, reason=f"the passage does not say {f'{value} {unit}'.strip()!r}")
         facts.append(near)
     for identifier in asked.identifiers:
-        spans = _find(identifier, passage.text)
+        spans = passage.find(identifier)
         if not spans:
             shown = _cut(identifier.removeprefix(CODE))
             return Verdict(False, reason=f"the passage does not contain {shown!r}")
@@ -203,8 +251,7 @@ def _in_sentence(
     fault = ""
     nearest = asked.content
     for sentence in sorted(passage.sentences, key=lambda each: len(asked.content - each.stems)):
-        start, end = sentence.start, sentence.end
-        if not all(any(start <= at and to <= end for at, to in spans) for spans in facts):
+        if not all(any(map(sentence.holds, spans)) for spans in facts):
             continue
         lacking = asked.content - sentence.stems
         missing = lacking - passage.context_stems
@@ -213,7 +260,8 @@ def _in_sentence(
             continue
         fault = _disagreement(asked, sentence)
         if not fault:
-            return Verdict(True, asked.is_strong, *_hull(quoted, (start, end)))
+            held = [[span for span in spans if sentence.holds(span)] for spans in facts]
+            return Verdict(True, asked.is_strong, *_hull([*held, *quoted], (sentence.start, sentence.end)))
     named = ", ".join(sorted(nearest)[:_MAX_NAMED]) or "its subject"
     return Verdict(False, reason=fault or f"no sentence of the passage says it all (missing: {named})")
 
@@ -223,7 +271,7 @@ def _quotes_alone(asked: _Asked, passage: Passage, quoted: Sequence[list[Span]])
     fault = ""
     for span in quoted[0]:
         start, end = _hull(quoted, span)
-        around = [each for each in passage.sentences if each.start < end and start < each.end]
+        around = [each for each in passage.sentences if each.touches((start, end))]
         fault = next(filter(None, (_disagreement(asked, each) for each in around)), "")
         if not fault:
             return Verdict(True, asked.is_strong, start, end)
