@@ -26,9 +26,9 @@ _VERSION = 1  # part of the recipe: raise it when the same text would give other
 class StructuralChunker:
     """Chunks of at most `chunk_size` tokens that follow headings, paragraphs and lines.
 
-    - A section is a chunk. One with fewer than `merge_below` tokens joins its neighbour: a parent
-      its first child, a sibling the next. No chunk reaches over a heading of a higher level than
-      its own first heading.
+    - A section is a chunk, but small ones share one: a section with fewer than `merge_below` tokens
+      (by default half of `chunk_size`) joins the one before or after it, its sibling or what it
+      stands above. No chunk reaches over a heading of a higher level than its own first one.
     - A longer section is cut where `splitter` finds it best, and its chunks share up to
       `chunk_overlap` tokens.
     - `headings` are the titles above the chunk's first character, and those inside of it.
@@ -42,15 +42,18 @@ class StructuralChunker:
         *,
         chunk_size: int = 512,
         chunk_overlap: int = 50,
-        merge_below: int = 64,
+        merge_below: int | None = None,
         tokenizer: str | None = None,
     ) -> None:
         if chunk_size < _MIN_CHUNK_SIZE:
             raise UserError(f"chunk_size is {chunk_size}; it must be at least {_MIN_CHUNK_SIZE} tokens.")
-        if not 0 <= chunk_overlap <= (half := chunk_size // 2):
+        half = chunk_size // 2
+        if not 0 <= chunk_overlap <= half:
             raise UserError(
                 f"chunk_overlap is {chunk_overlap}; it must be from 0 to half of chunk_size ({half})."
             )
+        if merge_below is None:
+            merge_below = half
         if not 0 <= merge_below <= chunk_size:
             raise UserError(
                 f"merge_below is {merge_below}; it must be from 0 to {chunk_size}, the chunk_size."
@@ -83,11 +86,15 @@ class StructuralChunker:
         sections = _sections(document)
         section_starts = [section.start for section in sections]
         page_starts = [page.start for page in document.pages]
-        drafts = []
+        drafts: list[ChunkDraft] = []
+        covered = 0
         for begin, finish in self._spans(document, sections, tokens):
             start, end = _trim(text, begin, finish)
-            if start == end:
+            if start == end or end <= covered:  # nothing, or only what the chunk before ends with
                 continue
+            covered = end
+            if drafts and drafts[-1].start == start:  # the overlap took in all of it
+                drafts.pop()
             first = bisect_right(section_starts, start) - 1
             beyond = bisect_left(section_starts, end, lo=first)
             inside = (section.path[-1] for section in sections[first + 1 : beyond])

@@ -18,7 +18,9 @@ from asbuilt.types import Document, Heading, Scalar
 
 __all__ = ["MarkdownReader"]
 
-_MAX_FRONT_MATTER_CHARS = 16_384
+_MAX_FRONT_MATTER_CHARS = 8_192
+_MAX_BRACKETS = 100  # nested ones take the YAML parser quadratic time
+_LARGEST = 2**63  # what databases and JSON readers hold
 _MAX_INLINE_CHARS = 1_000  # inline markup is parsed in headings only, and only in ones of sane length
 
 _BLOCKS = MarkdownIt("commonmark").disable("inline")
@@ -80,10 +82,11 @@ def _front_matter(text: str) -> tuple[Mapping[str, Scalar], int]:
     What is not a YAML mapping is left to be read as Markdown.
     """
     end = text.find("\n---\n", 3, _MAX_FRONT_MATTER_CHARS) if text.startswith("---\n") else -1
-    if end < 0:
+    front = text[4:end]
+    if end < 0 or front.count("[") + front.count("{") > _MAX_BRACKETS:
         return {}, 0
     try:
-        values = YAML(typ="safe", pure=True).load(text[4:end])
+        values = YAML(typ="safe", pure=True).load(front)
     except (YAMLError, ValueError, RecursionError):
         return {}, 0
     if not isinstance(values, dict):
@@ -95,4 +98,6 @@ def _front_matter(text: str) -> tuple[Mapping[str, Scalar], int]:
 def _scalar(value: Any) -> Scalar | None:
     if isinstance(value, dt.date):  # also datetimes
         return value.isoformat()
+    if isinstance(value, int | float) and not abs(value) < _LARGEST:  # also infinities and not-a-numbers
+        return None
     return value if isinstance(value, str | int | float | bool) else None

@@ -74,15 +74,18 @@ class PdfReader:
 
 
 def _open(data: bytes, name: str) -> pdfium.PdfDocument:
-    try:
-        return pdfium.PdfDocument(data)
-    except pdfium.PdfiumError as error:
-        code = error.err_code
-        if code in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
-            raise ReadError(f"{name!r} is encrypted.", hint="Save a copy without a password.") from error
-        if code == raw.FPDF_ERR_SUCCESS:
-            raise ReadError(f"{name!r} has no pages.") from error
-        raise ReadError(f"{name!r} is damaged: PDFium cannot open it.", hint="Get it again.") from error
+    """The open document; `data` must outlive it."""
+    # Not through PdfDocument(data): it takes a document without pages for a failure to load, and
+    # reports whatever error an earlier document left behind.
+    handle = raw.FPDF_LoadMemDocument64(data, len(data), None)
+    if not handle:
+        if raw.FPDF_GetLastError() in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
+            raise ReadError(f"{name!r} is encrypted.", hint="Save a copy without a password.")
+        raise ReadError(f"{name!r} is damaged: PDFium cannot open it.", hint="Get it again.")
+    if raw.FPDF_GetPageCount(handle) < 1:
+        raw.FPDF_CloseDocument(handle)
+        raise ReadError(f"{name!r} has no pages.")
+    return pdfium.PdfDocument(handle)
 
 
 def _page_text(pdf: pdfium.PdfDocument, index: int, name: str) -> str:

@@ -105,8 +105,8 @@ def _titles(lines: Sequence[str]) -> Iterator[_Title]:
             at = _next_blank(lines, at)
         elif _SIMPLE_TABLE.match(line):
             at = _after_simple_table(lines, at)
-        elif _ADORNMENT.fullmatch(line):
-            title, at = _overlined(lines, at)
+        elif _ADORNMENT.fullmatch(line) and (found := _overlined(lines, at)):
+            title, at = found
             if title:
                 yield title
         elif _is_list_item(lines, at):
@@ -165,18 +165,20 @@ def _after_simple_table(lines: Sequence[str], at: int) -> int:
     return last + 1 if borders else len(lines)
 
 
-def _overlined(lines: Sequence[str], at: int) -> tuple[_Title | None, int]:
-    """The title under the adornment at `at`, if it is an overline, and where to go on."""
+def _overlined(lines: Sequence[str], at: int) -> tuple[_Title | None, int] | None:
+    """The title under the adornment at `at`, if it is an overline, and where to go on.
+
+    None when the adornment is too short to be one: then it is text like any other.
+    """
     overline, title, underline = lines[at], _line(lines, at + 1), _line(lines, at + 2)
-    short = len(overline) < _SHORT
-    if not title:  # a transition, or a short line of punctuation
-        return None, _after_paragraph(lines, at) if short else at + 1
-    if _ADORNMENT.fullmatch(title):
-        return None, _after_paragraph(lines, at) if short else at + 2
-    fits = _columns(title) <= len(overline)
-    if overline == underline and (fits or not short):
+    is_title = title and not _ADORNMENT.fullmatch(title) and overline == underline
+    if is_title and (len(overline) >= _SHORT or len(overline) >= _columns(title)):
         return _Title(at, overline[0] + underline[0], title.strip()), at + 3
-    return None, _after_paragraph(lines, at) if short else at + 3
+    if len(overline) < _SHORT:
+        return None
+    if not title:
+        return None, at + 1  # a transition
+    return None, at + (2 if _ADORNMENT.fullmatch(title) else 3)
 
 
 def _underlines(lines: Sequence[str], at: int, title: str) -> bool:
@@ -190,8 +192,8 @@ def _is_list_item(lines: Sequence[str], at: int) -> bool:
     """True for an option or an enumerator that docutils would not read as plain text."""
     following = _line(lines, at + 1)
     apart = not following or following[0] in " \t"
-    if _OPTION.match(lines[at]):
-        return apart
+    if option := _OPTION.match(lines[at]):
+        return apart or option.end() < len(lines[at])  # described on the next line, or on this one
     if match := _ENUMERATOR.match(lines[at]):
         return apart or _follows(match, _ENUMERATOR.match(following))
     return False

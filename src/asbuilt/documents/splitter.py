@@ -17,10 +17,10 @@ _HEADING, _PARAGRAPH, _BLOCK, _SENTENCE, _LINE = 5, 4, 3, 2, 1
 _FENCES = ("```", "~~~")
 _ITEM = re.compile(r"(?:[-*+•]|\d+[.)])\s")
 _SENTENCE_ENDS = tuple(".!?…。！？")
-_SENTENCE_BREAK = r"""(?:[.!?…]["'”’)\]]*\s+|[。！？])"""
-_IN_LINE = (_SENTENCE_BREAK, r"\s+", r"\W")
-_LAST = tuple(re.compile(rf".*{ending}", re.DOTALL) for ending in _IN_LINE)
+# What ends a sentence, a word, anything else, best first.
+_IN_LINE = (r"""(?:[.!?…]["'”’)\]]*\s+|[。！？])""", r"\s+", r"\W")
 _FIRST = tuple(re.compile(ending) for ending in _IN_LINE)
+_LAST = tuple(re.compile(rf".*{ending}", re.DOTALL) for ending in _IN_LINE)
 
 
 class Splitter:
@@ -72,16 +72,14 @@ class Splitter:
 
     def _overlap_start(self, cut: int, first: int) -> int:
         """Where the span after `cut` begins; the span before it began with the token `first`."""
-        if not self._overlap:
+        if not self._overlap or cut in self._headings:  # nothing is shared between sections
             return cut
         low = self._tokens.start_after(max(self._tokens.index(cut) - self._overlap, first + 1))
         at, beyond = bisect_left(self._lines, low), bisect_left(self._lines, cut)
         if at < beyond:
             return self._lines[max(range(at, beyond), key=lambda line: (self._strengths[line], -line))]
-        if self._text[low - 1].isspace():
-            return min(low, cut)
-        for pattern in _FIRST:
-            if match := pattern.search(self._text, low, cut):
+        for pattern in _FIRST:  # from one character before, where a word may have ended
+            if (match := pattern.search(self._text, low - 1, cut)) and low <= match.end() < cut:
                 return match.end()
         return min(low, cut)
 

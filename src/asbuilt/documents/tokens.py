@@ -66,14 +66,13 @@ class TokenMap:
             encoding = tokenizer.encode(text[begin:end], add_special_tokens=False)
             for first, last in encoding.offsets:
                 start, stop = begin + first, begin + last
-                if start - previous > _GAP_CHARS:
-                    starts.extend(range(previous, start, _GAP_CHARS))
+                starts.extend(range(previous + _GAP_CHARS, start, _GAP_CHARS))
                 if stop - start < _LONG_TOKEN_CHARS:
                     starts.append(start)
                 else:
                     starts.extend(range(start, stop))
                 previous = stop
-        starts.extend(range(previous, len(text), _GAP_CHARS))
+        starts.extend(range(previous + _GAP_CHARS, len(text), _GAP_CHARS))
         self._starts = array("Q", starts)
 
     def index(self, offset: int) -> int:

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+
+import docx
+import pytest
+from tests.documents import samples
+
+from asbuilt.documents.docx import DocxReader
+from asbuilt.documents.pdf import PdfReader
+from asbuilt.errors import ReadError
+from asbuilt.types import Document
+
+
+def outline(document: Document) -> list[tuple[int, str, str]]:
+    return [
+        (heading.level, heading.title, document.text[heading.start :].partition("\n")[0])
+        for heading in document.headings
+    ]
+
+
+def test_pdf_pages_and_outline() -> None:
+    data = samples.pdf([["# Intro", "Hello", "## Detail", "x"], [], ["# Next", "World"]], title="A paper")
+    document = PdfReader().read(data, name="paper.pdf")
+    assert document.text == "Intro\nHello\nDetail\nx\n\n\n\nNext\nWorld"
+    assert [document.text[page.start : page.end] for page in document.pages] == [
+        "Intro\nHello\nDetail\nx",
+        "",
+        "Next\nWorld",
+    ]
+    assert outline(document) == [(1, "Intro", "Intro"), (2, "Detail", "Detail"), (1, "Next", "Next")]
+    assert document.title == "A paper"
+    assert document.metadata == {"pages": 3, "pages_without_text": 1}
+
+
+def test_pdf_without_outline_has_no_headings() -> None:
+    document = PdfReader().read(samples.pdf([["# Large", "small"]], outline=False), name="flat.pdf")
+    assert document.headings == ()
+    assert document.title == "flat"
+
+
+def test_pdf_keeps_hyphens_at_line_ends() -> None:
+    assert (
+        PdfReader().read(samples.pdf([["A hyphen-", "ated word"]]), name="x.pdf").text
+        == "A hyphen-\nated word"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (samples.pdf([["secret"]], password="user"), "encrypted.*without a password"),
+        (samples.pdf([["text"]])[:-40], "truncated"),
+        (b"%PDF-1.7 nonsense %%EOF", "damaged"),
+        (b"hello", "no %PDF header"),
+        (samples.pageless_pdf(), "no pages"),
+        (samples.image_pdf(), "no text layer.*OCR"),
+        (samples.pdf([["page"]] * 4), r"4 pages.*limit of 3 \(max_pages\)"),
+    ],
+)
+def test_pdf_refusals_say_what_to_do(data: bytes, reason: str) -> None:
+    with pytest.raises(ReadError, match=reason):
+        PdfReader(max_pages=3).read(data, name="x.pdf")
+
+
+def test_word_reads_in_document_order() -> None:
+    document = DocxReader().read(samples.word(), name="letter.docx")
+    assert document.text == (
+        "The Title\n\n"
+        "Intro with Ünïcode and a\ttab.\n\n"
+        "Chapter one\n\n"
+        "- first\n- second\n\n"
+        "Name | Qty | Note\nBolt | 12 | two lines\n\n"
+        "Section in our style\n\n"
+        "Seen."
+    )
+    assert outline(document) == [
+        (1, "The Title", "The Title"),
+        (2, "Chapter one", "Chapter one"),
+        (3, "Section in our style", "Section in our style"),
+    ]
+    assert document.title == "The Title"
+
+
+def changed(change: Callable[[str], str]) -> bytes:
+    """The sample Word file with its main part changed as text."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(samples.word())) as old, zipfile.ZipFile(buffer, "w") as new:
+        for entry in old.infolist():
+            part = old.read(entry)
+            if entry.filename == "word/document.xml":
+                part = change(part.decode()).encode()
+            new.writestr(entry.filename, part)
+    return buffer.getvalue()
+
+
+def in_body(markup: str) -> bytes:
+    return changed(lambda xml: re.sub(r"(<w:body>).*(</w:body>)", rf"\1{markup}\2", xml, flags=re.DOTALL))
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        (
+            "<w:p><w:ins><w:r><w:t>new</w:t></w:r></w:ins><w:del><w:r><w:delText>old</w:delText></w:r></w:del></w:p>",
+            "new",
+        ),
+        (
+            "<w:sdt><w:sdtContent><w:p><w:r><w:t>in a control</w:t></w:r></w:p></w:sdtContent></w:sdt>",
+            "in a control",
+        ),
+        ('<w:p><w:r><w:rPr><w:vanish w:val="0"/></w:rPr><w:t>seen</w:t></w:r></w:p>', "seen"),
+        ("<w:p><w:r><w:t>a</w:t><w:br/><w:t>b</w:t><w:noBreakHyphen/><w:t>c</w:t></w:r></w:p>", "a\nb-c"),
+        (
+            "<w:tbl><w:tr><w:tc><w:tbl><w:tr><w:tc><w:p><w:r><w:t>inner</w:t></w:r></w:p></w:tc></w:tr></w:tbl></w:tc>"
+            "<w:tc><w:p><w:r><w:t>outer</w:t></w:r></w:p></w:tc></w:tr></w:tbl>",
+            "inner | outer",
+        ),
+    ],
+)
+def test_word_reads_what_is_visible(markup: str, text: str) -> None:
+    assert DocxReader().read(in_body(markup), name="x.docx").text == text
+
+
+def encrypted_office_file() -> bytes:
+    """The first sectors of a compound file whose directory names the encrypted package."""
+    return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".ljust(512, b"\0") + "EncryptedPackage".encode("utf-16-le")
+
+
+def old_office_file() -> bytes:
+    return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".ljust(1024, b"\0")
+
+
+def workbook() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    return buffer.getvalue()
+
+
+def bomb() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", b"\0" * 4_000_000)
+    assert len(buffer.getvalue()) < 10_000
+    return buffer.getvalue()
+
+
+def empty_word() -> bytes:
+    buffer = io.BytesIO()
+    docx.Document().save(buffer)
+    return buffer.getvalue()
+
+
+ENTITIES = """<?xml version="1.0"?><!DOCTYPE d [<!ENTITY a "ha"><!ENTITY b "&a;&a;"><!ENTITY c SYSTEM "file:///etc/hostname">]>"""
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (encrypted_office_file(), "encrypted.*without a password"),
+        (old_office_file(), r"old \.doc format"),
+        (b"PK\x03\x04 cut", "not a Word document or is truncated"),
+        (samples.word()[:-100], "not a Word document or is truncated"),
+        (workbook(), "not a Word document"),
+        (changed(lambda xml: xml[: len(xml) // 2]), "damaged"),
+        (bomb(), "unpacks to 4,000,000 bytes"),
+        (empty_word(), "no text"),
+    ],
+)
+def test_word_refusals_say_what_to_do(data: bytes, reason: str) -> None:
+    with pytest.raises(ReadError, match=reason):
+        DocxReader(max_unpacked_bytes=3_000_000).read(data, name="x.docx")
+
+
+def test_word_expands_no_entities() -> None:
+    data = changed(lambda xml: ENTITIES + xml.partition("?>")[2].replace("Intro", "Intro &b;&c;"))
+    assert "haha" not in (text := DocxReader().read(data, name="x.docx").text)
+    assert "Intro" in text
