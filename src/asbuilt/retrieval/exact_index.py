@@ -87,8 +87,10 @@ class ExactIndex:
         label = {"format": _FORMAT, "terms": self._analyzer.recipe}
         log = BatchLog(folder.path / _LOG)
         if folder.label() == label:
+            self._dim = None
             for batch in log.replay():
                 self._apply(batch)
+            self._dim = self._dim or self._given_dim
             # At position 0 the feed starts over, so that what it once sent must not linger.
             if self._position > 0 and self._given_dim in (None, self._dim):
                 return log

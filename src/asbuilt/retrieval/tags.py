@@ -35,7 +35,7 @@ def wanted_tags(filters: Filters | None) -> list[list[str]]:
     wanted = []
     for key, value in (filters or {}).items():
         values = [value] if isinstance(value, Scalar) else value
-        if not isinstance(values, Sequence | set | frozenset):
+        if not isinstance(values, Sequence) or isinstance(values, bytes | bytearray):
             raise _not_scalar(key, value)
         wanted.append([_tag(key, each) for each in values])
     return wanted
