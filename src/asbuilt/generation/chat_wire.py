@@ -11,20 +11,14 @@ from uuid import uuid4
 from asbuilt.errors import EndpointError, UserError
 from asbuilt.types import Event, Finished, GenerationOptions, Message, TextDelta, ToolCall, ToolSpec, Usage
 
-__all__ = ["ChunkReader", "chat_request", "encoded", "new_call_id", "wire_message"]
+__all__ = ["ChunkReader", "chat_request", "check", "encoded", "new_call_id", "wire_message"]
 
 _Reason = Literal["stop", "length", "tool_calls", "cancelled"]
 
 
 def chat_request(messages: Sequence[Message], options: GenerationOptions) -> dict[str, Any]:
-    """The body of a streaming request, without the model's name. Raises UserError for bad options."""
-    if not messages:
-        raise UserError("there are no messages to answer.")
-    if options.max_tokens < 1 or options.temperature < 0:
-        raise UserError(
-            f"max_tokens is {options.max_tokens} and temperature {options.temperature}; "
-            "they must be at least 1 and 0."
-        )
+    """The body of a streaming request, without the model's name. Raises UserError as `check` does."""
+    check(messages, options)
     request: dict[str, Any] = {
         "messages": [wire_message(message) for message in messages],
         "stream": True,
@@ -42,6 +36,16 @@ def chat_request(messages: Sequence[Message], options: GenerationOptions) -> dic
     if options.tools:
         request["tools"] = [_wire_tool(tool) for tool in options.tools]
     return request
+
+
+def check(messages: Sequence[Message], options: GenerationOptions) -> None:
+    """Raises UserError for no messages, fewer than one token, or a temperature below 0."""
+    if not messages:
+        raise UserError("there are no messages to answer.")
+    if options.max_tokens < 1:
+        raise UserError(f"max_tokens is {options.max_tokens}; it must be at least 1.")
+    if not options.temperature >= 0:
+        raise UserError(f"temperature is {options.temperature}; it must be 0 or more.")
 
 
 def encoded(request: Mapping[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 
 from asbuilt.errors import LimitError, UserError
+from asbuilt.generation.chat_wire import check
 from asbuilt.registry import component
 from asbuilt.types import Event, Finished, GenerationOptions, Message, TextDelta, ToolCall, Usage
 
@@ -48,6 +49,7 @@ class ScriptedGenerator:
     async def stream(
         self, messages: Sequence[Message], *, options: GenerationOptions
     ) -> AsyncIterator[Event]:
+        check(messages, options)
         prompt_tokens = self.count_tokens(messages)
         if prompt_tokens > self._context_tokens:
             raise LimitError(
@@ -65,8 +67,10 @@ class ScriptedGenerator:
             await asyncio.sleep(self._token_delay_s)
             yield TextDelta(token)
         kept = tokens[: options.max_tokens]
-        reason = "length" if len(kept) < len(tokens) else "stop"
-        yield Finished(Message("assistant", "".join(kept)), Usage(prompt_tokens, len(kept)), reason)
+        message = Message("assistant", "".join(kept))
+        yield Finished(
+            message, Usage(prompt_tokens, len(kept)), "length" if len(kept) < len(tokens) else "stop"
+        )
 
 
 def _before(text: str, stop: Sequence[str]) -> str:
