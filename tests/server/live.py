@@ -15,7 +15,10 @@ from fastapi import FastAPI
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     """`app` on a socket of its own; its base URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    # By its protocol asyncio knows that it may send small packets at once (TCP_NODELAY).
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     config = uvicorn.Config(app, log_config=None, lifespan="on", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

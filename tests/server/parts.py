@@ -51,7 +51,7 @@ class TellingGenerator:
     ) -> AsyncIterator[Event]:
         stream = Stream(tuple(messages), options)
         self.streams.append(stream)
-        question = next(message.content for message in reversed(messages) if message.role == "user")
+        question = next((each.content for each in reversed(messages) if each.role == "user"), "")
         try:
             if "fail at once" in question:
                 raise EndpointError("the endpoint is away.")

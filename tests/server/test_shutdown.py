@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,6 +87,18 @@ def test_a_signal_ends_it_cleanly(folder: Path, sign: signal.Signals) -> None:
         assert httpx.get(f"{url}/api/v1/health").json()["status"] == "ok"
         serving.send_signal(sign)
         assert ended(serving) == "closed\n"
+
+
+@pytest.mark.slow
+def test_small_answers_are_sent_at_once(folder: Path) -> None:
+    with process(folder) as (_, url), httpx.Client(base_url=url) as client:
+        client.get("/v1/models")
+        times_s = []
+        for _ in range(20):
+            started = time.perf_counter()
+            client.get("/v1/models")
+            times_s.append(time.perf_counter() - started)
+    assert min(times_s) < 0.03, "as if the end of each answer waited for an acknowledgement (40 ms)"
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ def create_app(
     for group in (chat, documents, search, health):
         app.include_router(group.router, prefix=api.prefix)
     app.include_router(openai.router, prefix=OPENAI_PREFIX)
-    _describe(app, access)
+    _describe(app, service, access)
     return app
 
 
@@ -97,8 +97,9 @@ def _limits(service: Service) -> dict[str, RouteLimits]:
     }
 
 
-def _describe(app: FastAPI, access: Access) -> None:
-    """Complete the OpenAPI document: problems instead of FastAPI's own errors, and the key."""
+def _describe(app: FastAPI, service: Service, access: Access) -> None:
+    """Complete the OpenAPI document: problems instead of FastAPI's own errors, the names of the
+    models, and the key."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -113,6 +114,8 @@ def _describe(app: FastAPI, access: Access) -> None:
                 for operation in path.values():
                     if "application/json" in operation["responses"].get("422", {}).get("content", {}):
                         del operation["responses"]["422"]
+            for request, roles in openai.MODELS_OF_REQUESTS.items():
+                _name_models(schemas[request], service.models_of(*roles))
             if access.key:
                 document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
                 document["security"] = [{"key": []}]
@@ -120,3 +123,9 @@ def _describe(app: FastAPI, access: Access) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _name_models(schema: dict[str, Any], names: list[str]) -> None:
+    if names:
+        schema["properties"]["model"]["enum"] = names
+        schema["examples"] = [{**example, "model": names[0]} for example in schema["examples"]]

@@ -37,7 +37,7 @@ _log = logging.getLogger("asbuilt.server")
 
 router = APIRouter(route_class=JsonRoute, tags=["asbuilt"])
 
-_EVENTS = """Server-sent events, the data of each one a JSON object:
+_EVENTS = """The answer. With `stream` it comes as server-sent events, the data of each a JSON object:
 
 - `token` {text}, as the answer is written; between them `tool_call` {id, name, arguments} and
   `tool_result` {id, name, content, failed};
@@ -46,6 +46,15 @@ _EVENTS = """Server-sent events, the data of each one a JSON object:
 - or, at any time, `error`: a problem document. Nothing follows it.
 
 Lines that start with a colon only keep the connection alive."""
+_EVENT_SCHEMA = {
+    "type": "object",
+    "description": "One event.",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"enum": ["token", "tool_call", "tool_result", "citations", "usage", "done", "error"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 
 
 @router.post(
@@ -54,8 +63,8 @@ Lines that start with a colon only keep the connection alive."""
     responses={
         200: {
             "model": ChatResponse,
-            "description": "The answer; with `stream` its events.",
-            "content": {"text/event-stream": {"schema": {"type": "string", "description": _EVENTS}}},
+            "description": _EVENTS,
+            "content": {"text/event-stream": {"schema": _EVENT_SCHEMA}},
         },
         **problems(400, 404, 408, 413, 415, 422, 429, 502, 503),
     },

@@ -30,11 +30,14 @@ from asbuilt.server.service import Service, ServiceDep
 from asbuilt.server.sse import EventStream, sse_event
 from asbuilt.types import CitationsReady, Event, Finished, Message, TextDelta, Usage, Vector
 
-__all__ = ["router"]
+__all__ = ["MODELS_OF_REQUESTS", "router"]
 
 router = APIRouter(route_class=JsonRoute, tags=["OpenAI"])
 
 _FINISH = {"stop": "stop", "length": "length", "tool_calls": "tool_calls", "cancelled": "stop"}
+_CHAT = ("assistant", "generator")
+_EMBED = ("embedder",)
+MODELS_OF_REQUESTS = {"ChatCompletionRequest": _CHAT, "EmbeddingsRequest": _EMBED}
 _DONE = b"data: [DONE]\n\n"
 
 
@@ -52,7 +55,7 @@ async def models(service: ServiceDep) -> Response:
 )
 async def model(model: str, service: ServiceDep) -> Response:
     """One of them."""
-    _check_model(model, service, *service.models.values())
+    _check_model(model, service, *_CHAT, *_EMBED)
     return json_response(_model(model, service).model_dump())
 
 
@@ -61,7 +64,7 @@ def _model(name: str, service: Service) -> OpenAIModel:
 
 
 def _check_model(name: str, service: Service, *roles: str) -> None:
-    fit = [each for each, role in service.models.items() if role in roles]
+    fit = service.models_of(*roles)
     if name not in fit:
         known = ", ".join(map(repr, fit)) or "none"
         raise HTTPException(404, f"there is no model {name[:80]!r} for this; known: {known}.")
@@ -78,7 +81,9 @@ def _check_model(name: str, service: Service, *roles: str) -> None:
             "description": "A chat completion; with `stream` its chunks as server-sent events.",
             "content": {
                 "application/json": {"schema": {"type": "object"}},
-                "text/event-stream": {"schema": {"type": "string"}},
+                "text/event-stream": {
+                    "schema": {"type": "object", "properties": {"data": {"type": "string"}}}
+                },
             },
         },
         **problems(400, 404, 408, 413, 415, 429, 502, 503),
@@ -86,7 +91,7 @@ def _check_model(name: str, service: Service, *roles: str) -> None:
 )
 async def chat_completions(body: ChatCompletionRequest, request: Request, service: ServiceDep) -> Response:
     """Continue a conversation, by the assistant or by the bare generator."""
-    _check_model(body.model, service, "assistant", "generator")
+    _check_model(body.model, service, *_CHAT)
     messages = [message.value() for message in body.messages]
     check_messages(messages, service)
     if service.models[body.model] == "assistant":
@@ -211,7 +216,7 @@ def _usage(usage: Usage) -> dict[str, Any]:
 )
 async def embeddings(body: EmbeddingsRequest, service: ServiceDep) -> Response:
     """Vectors of texts, by the embedder that the documents are searched with."""
-    _check_model(body.model, service, "embedder")
+    _check_model(body.model, service, *_EMBED)
     texts = body.texts()
     longest = max(map(len, texts))
     if longest > service.api.max_message_chars:

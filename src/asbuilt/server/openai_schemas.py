@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic_core import core_schema
 
 from asbuilt.errors import UserError
 from asbuilt.server.schemas import MAX_TOKENS, TOOL_NAME
@@ -126,15 +127,23 @@ class StreamOptions(_Request):
     include_usage: bool = False
 
 
-def _only(*allowed: JsonValue) -> BeforeValidator:
-    """Refuse a parameter that would change the answer, unless it has a value that does not."""
+class _Only:
+    """Refuses a parameter that would change the answer, unless its value is the one that does not."""
 
-    def check(value: Any) -> Any:
-        if value is not None and value not in allowed:
-            raise ValueError(f"not supported here; leave it out, or give {json.dumps(allowed[0])}")
+    def __init__(self, value: JsonValue) -> None:
+        self._value = value
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._checked)
+
+    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
+        return {"enum": [self._value, None], "description": "Anything else is not supported."}
+
+    def _checked(self, value: Any) -> Any:
+        same = value == self._value and isinstance(value, bool) is isinstance(self._value, bool)
+        if value is not None and not same:
+            raise ValueError(f"not supported here; leave it out, or give {json.dumps(self._value)}")
         return value
-
-    return BeforeValidator(check)
 
 
 class ChatCompletionRequest(_Request):
@@ -169,14 +178,14 @@ class ChatCompletionRequest(_Request):
     tool_choice: Literal["auto", "none"] | None = None
     response_format: ResponseFormat | None = None
 
-    n: Annotated[int | None, _only(1)] = None
-    top_p: Annotated[float | None, _only(1)] = None
-    frequency_penalty: Annotated[float | None, _only(0)] = None
-    presence_penalty: Annotated[float | None, _only(0)] = None
-    logprobs: Annotated[bool | None, _only(False)] = None
-    top_logprobs: Annotated[int | None, _only(0)] = None
-    logit_bias: Annotated[dict[str, float] | None, _only({})] = None
-    modalities: Annotated[list[str] | None, _only(["text"])] = None
+    n: Annotated[Any, _Only(1)] = None
+    top_p: Annotated[Any, _Only(1)] = None
+    frequency_penalty: Annotated[Any, _Only(0)] = None
+    presence_penalty: Annotated[Any, _Only(0)] = None
+    logprobs: Annotated[Any, _Only(False)] = None
+    top_logprobs: Annotated[Any, _Only(0)] = None
+    logit_bias: Annotated[Any, _Only({})] = None
+    modalities: Annotated[Any, _Only(["text"])] = None
 
     @field_validator("stop")
     @classmethod

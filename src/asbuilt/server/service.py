@@ -92,6 +92,10 @@ class Service:
             named[self.system.blueprint.system.name] = "assistant"
         return dict(reversed(named.items()))
 
+    def models_of(self, *roles: str) -> list[str]:
+        """The models that play one of `roles`."""
+        return [name for name, role in self.models.items() if role in roles]
+
     @property
     def has_knowledge(self) -> bool:
         """Whether the blueprint has what a knowledge base needs."""

@@ -96,6 +96,7 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
+        # With the protocol, not 0: by it asyncio knows to send small packets at once (TCP_NODELAY).
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
         raise UserError(f"{host!r} is no address of this machine: {error}.") from error
