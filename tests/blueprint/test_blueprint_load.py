@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from asbuilt.blueprint import load, load_text
 from asbuilt.blueprint.emit import emit
-from asbuilt.blueprint.tree import MAX_DEPTH, parse, parse_scalar
+from asbuilt.blueprint.tree import MAX_DEPTH, _Builder, parse, parse_scalar
 from asbuilt.errors import LimitError, NotFoundError, UserError
 
 FILE = Path("blueprint.yaml")
@@ -117,6 +118,17 @@ def test_what_is_emitted_is_read_back(data: dict[str, Any]) -> None:
     tree = parse(emit(data))
     assert not tree.faults
     assert repr(tree.data) == repr(data)  # not ==: 1 == 1.0 == True
+
+
+@given(DATA)
+def test_libyaml_and_the_parser_that_explains_agree(data: dict[str, Any]) -> None:
+    text = emit(data)
+    fast, plain = (_Builder(YAML(typ="safe", pure=pure).parse(text)).tree() for pure in (False, True))
+    assert fast == plain
+
+
+def test_a_line_ends_where_yaml_1_2_says() -> None:
+    assert parse("a: x\u2028y\n").data == {"a": "x\u2028y"}
 
 
 @given(st.text())

@@ -137,12 +137,15 @@ def resolve_needs(blueprint: Blueprint) -> dict[str, dict[str, Given]]:
     registered, MissingError when its package is not installed.
     """
     parts = Parts.of(blueprint)
+    signatures: dict[str, Signature] = {}
     resolved: dict[str, dict[str, Given]] = {}
     lines: list[str] = []
     for component in blueprint.components:
         if component.use is None:
             continue
-        given, problems = match_needs(component, registry.signature(component.use), parts)
+        if component.use not in signatures:
+            signatures[component.use] = registry.signature(component.use)
+        given, problems = match_needs(component, signatures[component.use], parts)
         resolved[component.name] = given
         lines += [
             f"{dotted(('components', component.name, *problem.steps))}: {problem.message}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from importlib.resources import as_file, files
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from asbuilt.blueprint.name import as_name
@@ -47,8 +48,7 @@ def _write(pattern: str, target: Path) -> list[Path]:
     aside = (target if there else target.parent) / f".{target.name}.{os.getpid()}.new"
     moved: list[Path] = []
     try:
-        with as_file(files(__package__) / "patterns" / pattern) as source:
-            shutil.copytree(source, aside)
+        _copy(files(__package__) / "patterns" / pattern, aside)
         _call(aside, as_name(target.name) or pattern, instead_of=pattern)
         written = sorted(path.relative_to(aside) for path in aside.rglob("*") if path.is_file())
         if not there:
@@ -66,6 +66,16 @@ def _write(pattern: str, target: Path) -> list[Path]:
                 path.unlink(missing_ok=True)
         raise
     return written
+
+
+def _copy(source: Traversable, folder: Path) -> None:
+    """Contents only: what a package manager made read-only must not stay so."""
+    folder.mkdir()
+    for entry in source.iterdir():
+        if entry.is_dir():
+            _copy(entry, folder / entry.name)
+        else:
+            (folder / entry.name).write_bytes(entry.read_bytes())
 
 
 def _call(folder: Path, name: str, *, instead_of: str) -> None:
