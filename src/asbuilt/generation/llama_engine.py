@@ -25,9 +25,9 @@ from asbuilt.generation.chat_wire import encoded
 
 __all__ = ["EngineSettings", "LlamaEngine", "has_gpu"]
 
-_BATCH_TOKENS = 512
-"""Prompt tokens computed in one go: between two batches a request can be cancelled, and others
-get their next token."""
+_BATCH_TOKENS = 256
+"""Prompt tokens computed in one go. Between two batches other requests get their next token, and a
+cancelled one ends (after at most two). Larger batches are no faster on a CPU."""
 _LONGEST_SOCKET_PATH = 100  # the system's limit is 104 on macOS and 108 on Linux
 _SILENT = -1
 
@@ -44,7 +44,9 @@ class EngineSettings:
 
 def has_gpu() -> bool:
     """True when the installed engine can use a GPU of this machine."""
-    return any("CPU" not in str(device["type"]) for device in xllamacpp.get_device_info())
+    kinds = xllamacpp.ggml_backend_dev_type
+    gpus = (kinds.GGML_BACKEND_DEVICE_TYPE_GPU, kinds.GGML_BACKEND_DEVICE_TYPE_IGPU)
+    return any(device["type"] in gpus for device in xllamacpp.get_device_info())
 
 
 class LlamaEngine:
