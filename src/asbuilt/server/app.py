@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import anyio
-import anyio.to_thread
+from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
+from asbuilt import __version__
 from asbuilt.server import chat, documents, health, openai, search
 from asbuilt.server.errors import OPENAI_PREFIX, install_handlers
 from asbuilt.server.limits import LimitMiddleware, RouteLimits
@@ -23,7 +23,7 @@ from asbuilt.system import System
 __all__ = ["create_app"]
 
 _MIB = 2**20
-_MAX_JSON_BYTES = 16 * _MIB  # parsed on the event loop: this many take about 50 ms
+_MAX_JSON_BYTES = 16 * _MIB  # they are parsed on the event loop, where all others wait
 _MAX_OTHER_BYTES = 64 * 1024
 
 GRACE_S = 10.0
@@ -51,6 +51,7 @@ def create_app(
     app = FastAPI(
         title=system.blueprint.system.name,
         description=system.blueprint.system.purpose,
+        version=__version__,
         openapi_url=f"{api.prefix}/openapi.json",
         docs_url=None,  # FastAPI's page loads its scripts from elsewhere
         redoc_url=None,
@@ -73,7 +74,7 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
-    await anyio.to_thread.run_sync(service.open)
+    await run_sync(service.open)
     watch = asyncio.ensure_future(service.watch()) if service.has_knowledge else None
     try:
         yield
@@ -98,34 +99,34 @@ def _limits(service: Service) -> dict[str, RouteLimits]:
 
 
 def _describe(app: FastAPI, service: Service, access: Access) -> None:
-    """Complete the OpenAPI document: problems instead of FastAPI's own errors, the names of the
-    models, and the key."""
+    """Let `app` complete its OpenAPI document, when it is first asked for it."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = generate()
-            schemas = document["components"]["schemas"]
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(problem.pop("$defs"), Problem=problem)
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            for path in document["paths"].values():
-                for operation in path.values():
-                    if "application/json" in operation["responses"].get("422", {}).get("content", {}):
-                        del operation["responses"]["422"]
-            for request, roles in openai.MODELS_OF_REQUESTS.items():
-                _name_models(schemas[request], service.models_of(*roles))
-            if access.key:
-                document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-                document["security"] = [{"key": []}]
-        assert app.openapi_schema is not None
+            app.openapi_schema = _completed(generate(), service, access)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _name_models(schema: dict[str, Any], names: list[str]) -> None:
-    if names:
-        schema["properties"]["model"]["enum"] = names
-        schema["examples"] = [{**example, "model": names[0]} for example in schema["examples"]]
+def _completed(document: dict[str, Any], service: Service, access: Access) -> dict[str, Any]:
+    """`document` with problems instead of FastAPI's own errors, the names of models, and the key."""
+    schemas = document["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                del operation["responses"]["422"]
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs"), Problem=problem)
+    for request, roles in openai.MODELS_OF_REQUESTS.items():
+        if names := service.models_of(*roles):
+            schema = schemas[request]
+            schema["properties"]["model"]["enum"] = names
+            schema["examples"] = [{**example, "model": names[0]} for example in schema["examples"]]
+    if access.key:
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"key": []}]
+    return document

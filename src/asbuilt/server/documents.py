@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
@@ -20,7 +21,7 @@ from starlette.responses import Response
 
 from asbuilt.catalog import Receipt
 from asbuilt.documents.sources import MAX_FILE_BYTES, find_sources, read_bytes
-from asbuilt.errors import LimitError, NotFoundError, UnsafePathError, UserError
+from asbuilt.errors import LimitError, StorageError, UnsafePathError, UserError
 from asbuilt.knowledge import IngestionReport, SourceFile
 from asbuilt.server.json_body import JSON, media_type, parse_json
 from asbuilt.server.responses import json_response, problems
@@ -74,7 +75,7 @@ async def add_documents(request: Request, service: ServiceDep) -> Response:
     kind = media_type(request)
     if kind == JSON:
         body = _validated(DocumentsRequest, parse_json(await request.body()))
-        batch = await service.search(partial(_below_roots, body.files, service))
+        batch = await run_sync(_below_roots, body.files, service)
         return await _ingest(batch, body, service)
     if kind == MULTIPART:
         async with _uploads(request, service) as (batch, options):
@@ -141,14 +142,15 @@ def _below_roots(paths: Sequence[str], service: Service) -> _Batch:
             "paths on this machine are not accepted: the blueprint names no api.roots.",
             hint="Upload the files, or list folders under api.roots.",
         )
+    _check_count(len(paths), service)
     files: dict[str, SourceFile] = {}
     refused: list[Receipt] = []
-    for path in paths:
+    for path in dict.fromkeys(paths):
         try:
             found = find_sources([base / path], roots=roots)
         except UnsafePathError:
             raise
-        except (NotFoundError, UserError) as error:
+        except UserError as error:
             refused.append(Receipt(path, "quarantined", reason=str(error)))
             continue
         for candidate in found.files:
@@ -179,6 +181,8 @@ async def _uploads(request: Request, service: Service) -> AsyncIterator[tuple[_B
         if error.status_code != 400:
             raise
         raise HTTPException(422, f"{error.detail} (at most {most} files, api.max_files)") from None
+    except OSError as error:
+        raise StorageError(f"the upload cannot be kept: {error.strerror}.") from error
     try:
         parts = form.multi_items()
         uploads = [value for name, value in parts if name == _FIELD and isinstance(value, UploadFile)]

@@ -6,6 +6,7 @@ import platform
 import time
 
 import psutil
+from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -26,7 +27,7 @@ _VERSIONS = {"asbuilt": __version__, "python": platform.python_version()}
 @router.get("/health", response_model=None, responses={200: {"model": HealthResponse}, **problems()})
 async def health(service: ServiceDep) -> Response:
     """State of the service; cheap enough to be asked every second."""
-    return json_response(await service.search(lambda: _health(service)))
+    return json_response(await run_sync(_health, service))
 
 
 def _health(service: Service) -> dict[str, object]:

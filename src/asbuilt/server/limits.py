@@ -129,6 +129,4 @@ class _BoundedBody:
 
 
 def _too_large(max_body: int) -> HTTPException:
-    return HTTPException(
-        413, f"The body is larger than {max_body:,} bytes (api.max_body_mib).", {"Connection": "close"}
-    )
+    return HTTPException(413, f"The body is larger than {max_body:,} bytes.", {"Connection": "close"})

@@ -11,8 +11,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import anyio
-import anyio.to_thread
+from anyio.to_thread import run_sync
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -98,7 +97,7 @@ class Guard:
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             return False
-        return await anyio.to_thread.run_sync(self._key_name, key.strip()) is not None
+        return await run_sync(self._key_name, key.strip()) is not None
 
 
 def _name_of(host: str) -> str:

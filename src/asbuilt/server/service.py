@@ -11,9 +11,8 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
-import anyio
-import anyio.to_thread
 from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -48,8 +47,8 @@ class Service:
         self.generation = Gate(slots=self.api.max_concurrency, wait_s=wait_s)
         self.lookup = Gate(slots=self.api.max_concurrency, wait_s=wait_s)
         self.ingestion = Gate(slots=_UPLOADS, wait_s=wait_s)
-        # More searches at once than cores only make each of them slower.
         self._chunkers: dict[tuple[tuple[str, int], ...], Chunker] = {}
+        # More searches at once than cores only make each of them slower.
         self._searching = CapacityLimiter(max(2, os.cpu_count() or 1))
         self._ingesting = CapacityLimiter(1)
         self._grace_s = grace_s
@@ -125,12 +124,12 @@ class Service:
     # ------------------------------------------------------------ work
 
     async def search(self, work: Callable[[], _T]) -> _T:
-        """Run short blocking work, such as a search, on a worker thread."""
-        return await anyio.to_thread.run_sync(work, limiter=self._searching)
+        """Run a search or an embedding on a worker thread."""
+        return await run_sync(work, limiter=self._searching)
 
     async def ingest(self, work: Callable[[], _T]) -> _T:
         """Run an ingestion on a worker thread; one at a time, and to its end even if nobody waits."""
-        return await anyio.to_thread.run_sync(work, limiter=self._ingesting)
+        return await run_sync(work, limiter=self._ingesting)
 
     async def while_wanted(self, receive: Receive, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of `work`, which is cancelled when nobody wants it any more.
@@ -172,9 +171,9 @@ class Service:
         while True:
             started = time.perf_counter()
             try:
-                newest = await self.search(lambda: self.system.catalog.position)
+                newest = await run_sync(lambda: self.system.catalog.position)
                 if newest != position:
-                    self.search_state = await self.search(self.system.knowledge.state)
+                    self.search_state = await run_sync(self.system.knowledge.state)
                     position = newest
                 self.watch_error = None
             except StorageError as error:  # shown by health, tried again

@@ -22,6 +22,7 @@ __all__ = ["serve"]
 
 _AFTER_GRACE_S = 20  # for an ingestion to come to its next batch and say so
 _BACKLOG = 1024
+_KEEP_ALIVE_S = 30  # longer than clients keep idle connections, so that none closes under a request
 
 
 def serve(
@@ -67,6 +68,7 @@ def _config(app: FastAPI, grace_s: float) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(grace_s) + _AFTER_GRACE_S,
     )
 
