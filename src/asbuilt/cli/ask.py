@@ -9,7 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from asbuilt.cli.output import BlueprintOption, JsonOption, print_json
+from asbuilt.cli.output import (
+    BlueprintOption,
+    JsonOption,
+    MaxTokensOption,
+    TemperatureOption,
+    generation_options,
+    print_json,
+)
 
 __all__ = ["ask"]
 
@@ -17,8 +24,8 @@ __all__ = ["ask"]
 def ask(
     question: Annotated[str, typer.Argument(help="Your question.", metavar="QUESTION")],
     collection: Annotated[str | None, typer.Option(help="Only this collection.")] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, max=2.0, help="0 is repeatable.")] = 0.0,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 512,
+    temperature: TemperatureOption = None,
+    max_tokens: MaxTokensOption = None,
     blueprint: BlueprintOption = Path("blueprint.yaml"),
     json: JsonOption = False,
 ) -> None:
@@ -27,10 +34,10 @@ def ask(
 
     from asbuilt.cli.conversation import show_sources, stream_answer
     from asbuilt.system import System
-    from asbuilt.types import GenerationOptions, Message
+    from asbuilt.types import Message
 
     filters: dict[str, Any] | None = None if collection is None else {"collection": collection}
-    options = GenerationOptions(temperature=temperature, max_tokens=max_tokens, seed=0)
+    options = generation_options(temperature, max_tokens)
     with System.load(blueprint) as system:
         system.knowledge.catch_up()
         started = time.perf_counter()
@@ -46,6 +53,7 @@ def ask(
                 "answer": answer.text,
                 "refused": answer.refused,
                 "citations": [asdict(citation) for citation in answer.citations],
+                "uncited": list(answer.uncited),
                 "usage": {**asdict(answer.usage), "total_tokens": answer.usage.total_tokens},
                 "latency_ms": round(latency_ms, 1),
             }

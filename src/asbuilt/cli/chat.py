@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from asbuilt.cli.output import BlueprintOption, note
+from asbuilt.cli.output import BlueprintOption, MaxTokensOption, TemperatureOption, generation_options, note
 
 __all__ = ["chat"]
 
 
 def chat(
-    temperature: Annotated[float, typer.Option(min=0.0, max=2.0)] = 0.0,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 512,
+    temperature: TemperatureOption = None,
+    max_tokens: MaxTokensOption = None,
     blueprint: BlueprintOption = Path("blueprint.yaml"),
 ) -> None:
     """Hold a conversation. Ctrl-C stops an answer; an empty line, Ctrl-D or /exit ends."""
@@ -22,9 +21,9 @@ def chat(
 
     from asbuilt.cli.conversation import show_sources, stream_answer
     from asbuilt.system import System
-    from asbuilt.types import GenerationOptions, Message
+    from asbuilt.types import Message
 
-    options = GenerationOptions(temperature=temperature, max_tokens=max_tokens)
+    options = generation_options(temperature, max_tokens)
     messages: list[Message] = []
     with System.load(blueprint) as system:
         system.knowledge.catch_up()

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from asbuilt.cli.output import note
 from asbuilt.roles import Assistant
 from asbuilt.types import (
     Answer,
@@ -23,11 +24,13 @@ from asbuilt.types import (
 
 __all__ = ["show_sources", "stream_answer"]
 
+_SHOWN_CHARS = 120
+
 
 async def stream_answer(
     assistant: Assistant,
     messages: Sequence[Message],
-    options: GenerationOptions,
+    options: GenerationOptions | None,
     filters: Filters | None,
     show: bool = True,
 ) -> Answer:
@@ -51,18 +54,31 @@ async def stream_answer(
 
 
 def show_sources(answer: Answer) -> None:
-    """The citations, one line each, saying which were checked."""
-    if not answer.citations:
-        return
-    typer.echo("")
-    for citation in answer.citations:
-        typer.echo(_line(citation))
+    """Under an answer: what each citation stands on and whether it was checked, and what has none."""
+    lines = list(dict.fromkeys(_line(citation) for citation in answer.citations))
+    if lines:
+        typer.echo("\nSources")
+    for line in lines:
+        typer.echo(f"  {line}")
+    if answer.uncited:
+        count = len(answer.uncited)
+        typer.echo(f"\nNot supported by the documents ({count} sentence{'s' * (count != 1)}):")
+        for sentence in dict.fromkeys(_short(sentence) for sentence in answer.uncited):
+            typer.echo(f"  - {sentence}")
+    for remark in answer.notes:
+        note(f"note: {remark}")
 
 
 def _line(citation: Citation) -> str:
     if citation.document_id is None:
-        return f"[{citation.number}] unverified: {citation.reason}"
-    page = f" page {citation.page}" if citation.page else ""
+        return f"[{citation.number}] UNVERIFIED: {citation.reason}"
+    page = f", page {citation.page}" if citation.page else ""
     where = f"{citation.source}{page} [{citation.start}:{citation.end}]"
-    verdict = "verified" if citation.verified else f"unverified: {citation.reason}"
-    return f"[{citation.number}] {where} ({verdict})"
+    if not citation.verified:
+        return f"[{citation.number}] UNVERIFIED: {citation.reason} ({where})"
+    return f'[{citation.number}] verified: "{_short(citation.quote)}" ({where})'
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= _SHOWN_CHARS else f"{words[: _SHOWN_CHARS - 3]}..."

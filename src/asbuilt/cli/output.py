@@ -15,11 +15,15 @@ from asbuilt.errors import AsbuiltError
 
 if TYPE_CHECKING:
     from asbuilt.roles import Progress
+    from asbuilt.types import GenerationOptions
 
 __all__ = [
     "BlueprintOption",
     "JsonOption",
+    "MaxTokensOption",
+    "TemperatureOption",
     "fail",
+    "generation_options",
     "note",
     "parse_filters",
     "print_fault",
@@ -31,6 +35,14 @@ BlueprintOption = Annotated[
     Path, typer.Option("-b", "--blueprint", help="The blueprint.", show_default=True, metavar="FILE")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+TemperatureOption = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=2.0, help="0 repeats itself; default: the blueprint's.", show_default=False),
+]
+MaxTokensOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Longest answer, in tokens; default: the blueprint's.", show_default=False),
+]
 
 _LABELS = {
     "read": "Reading",
@@ -62,6 +74,15 @@ def fail(error: AsbuiltError) -> int:
     """Explain an error in one line; returns the exit code."""
     note(f"error: {error}")
     return 1
+
+
+def generation_options(temperature: float | None, max_tokens: int | None) -> GenerationOptions | None:
+    """What the user asked for; None leaves the choice to the blueprint."""
+    from asbuilt.types import GenerationOptions
+
+    if temperature is None and max_tokens is None:
+        return None
+    return GenerationOptions(temperature=temperature or 0.0, max_tokens=max_tokens or 512)
 
 
 def parse_filters(pairs: list[str]) -> dict[str, list[str]]:
