@@ -33,6 +33,7 @@ def plain(batch: Batch) -> object:
         batch.position,
         batch.dim,
         batch.remove,
+        batch.held,
         [
             (each.id, each.terms, None if each.vector is None else each.vector.tolist(), dict(each.payload))
             for each in batch.points
@@ -57,6 +58,10 @@ def test_a_batch_comes_back_from_its_record(batch: Batch) -> None:
     assert plain(decode(encode(batch))) == plain(batch)
 
 
+def test_what_an_index_held_comes_back_too() -> None:
+    assert decode(encode(Batch((), (), 9, 384, held=(3, 2, 2)))) == Batch((), (), 9, 384, held=(3, 2, 2))
+
+
 @given(batches, st.data())
 def test_a_record_that_was_touched_is_refused(batch: Batch, data: st.DataObject) -> None:
     record = bytearray(encode(batch))
@@ -77,7 +82,7 @@ def test_the_last_of_equal_ids_counts_and_removal_comes_after() -> None:
     batch = checked_batch(
         [IndexPoint(1, "a"), IndexPoint(2, "b"), IndexPoint(1, "c")], [2, 3, 3], 7, dim=None
     )
-    assert plain(batch) == (7, None, (2, 3), [(1, "c", None, {})])
+    assert plain(batch) == (7, None, (2, 3), (), [(1, "c", None, {})])
 
 
 @pytest.mark.parametrize("point_id", [-1, 2**63])

@@ -197,3 +197,20 @@ def test_a_temporary_folder_goes_when_the_index_closes() -> None:
     assert folder.is_dir()
     index.close()
     assert not folder.exists()
+
+
+def test_a_shard_that_lost_a_file_is_dropped(tmp_path: Path) -> None:
+    for lost in (
+        "mutable_id_tracker.mappings",
+        "payload_index/config.json",
+        "vector_storage-dense/**/status.dat",
+    ):
+        index = QdrantEdgeIndex(folder=tmp_path)
+        index.open()
+        index.write([IndexPoint(1, "queue", np.ones(4, np.float32))], position=5)
+        index.close()
+        next(tmp_path.glob(f"shard/segments/*/{lost}")).unlink()
+        index.open()
+        assert index.position == 0, lost
+        assert index.search("queue", top_k=5) == []
+        index.close()

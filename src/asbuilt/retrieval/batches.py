@@ -31,13 +31,15 @@ HEADER_BYTES = _HEADER.size
 class Batch:
     """Points to insert or replace, ids to drop, and the catalogue position this brings an index to.
 
-    No id occurs twice. `dim` is the length of its vectors, None when it has none.
+    No id occurs twice. `dim` is the length of its vectors, None when it has none. `held` are counts,
+    of the index's choice, of what it holds before this write, where it knows them.
     """
 
     points: tuple[IndexPoint, ...]
     remove: tuple[int, ...]
     position: int
     dim: int | None
+    held: tuple[int, ...] = ()
 
 
 def checked_batch(
@@ -85,6 +87,7 @@ def encode(batch: Batch) -> bytes:
             "position": batch.position,
             "remove": batch.remove,
             "dim": batch.dim,
+            "held": batch.held,
             "points": [
                 [point.id, point.terms, point.vector is not None, dict(point.payload)]
                 for point in batch.points
@@ -112,7 +115,7 @@ def decode(data: bytes) -> Batch:
         IndexPoint(point_id, terms, next(rows) if has_vector else None, payload)
         for point_id, terms, has_vector, payload in fields["points"]
     )
-    return Batch(points, tuple(fields["remove"]), fields["position"], dim)
+    return Batch(points, tuple(fields["remove"]), fields["position"], dim, tuple(fields["held"]))
 
 
 def body_bytes(header: bytes) -> int:

@@ -27,6 +27,7 @@ from pathlib import Path
 from shutil import disk_usage
 from typing import Any
 
+import numpy as np
 import qdrant_edge as qdrant
 
 from asbuilt.errors import BugError, StorageError, UserError
@@ -111,12 +112,27 @@ class QdrantEdgeIndex:
             with _engine_errors("load"):
                 self._shard = qdrant.EdgeShard.load(str(self._folder.path / _SHARD))
                 self._dim = dim if isinstance(dim, int) else None
+                self._check_content(last)
                 self._apply(last)
         except (OSError, ValueError, StorageError):
             self._shard = None
             return False
         self._position = last.position
         return True
+
+    def _check_content(self, last: Batch) -> None:
+        """Raise StorageError when the shard cannot be searched or lacks what it held when it was closed."""
+        self.search("anything", top_k=1)
+        if self._dim is not None:
+            self.search(np.ones(self._dim, dtype=np.float32), top_k=1)
+        if last.held and last.held != self._held():
+            raise StorageError("the index lost content.")
+
+    def _held(self) -> tuple[int, ...]:
+        """Numbers of points and, once there are vectors, of coarse and of float32 vectors."""
+        names = () if self._dim is None else (_COARSE, _DENSE)
+        chosen = [qdrant.Filter(must=[qdrant.HasVectorCondition(name)]) for name in names]
+        return tuple(self._shard.count(qdrant.CountRequest(filter=each)) for each in (None, *chosen))
 
     def _create(self) -> None:
         self._dim, self._position = self._given_dim, 0
@@ -138,8 +154,9 @@ class QdrantEdgeIndex:
                 return
             try:
                 with _engine_errors("close"):
-                    # Nothing is left to finish at the next open.
-                    replace_file(self._folder.path / _BATCH, encode(Batch((), (), self._position, self._dim)))
+                    # Nothing is left to finish at the next open, and what is here can be counted then.
+                    rest = Batch((), (), self._position, self._dim, held=self._held())
+                    replace_file(self._folder.path / _BATCH, encode(rest))
                     self._shard.close()
             finally:
                 self._shard = None
