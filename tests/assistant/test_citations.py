@@ -85,6 +85,38 @@ def test_a_command_in_a_block_is_found_in_its_passage() -> None:
     assert len(invented.uncited) == 1
 
 
+COMMAND = "aws sqs purge-queue --queue-url https://sqs.example.com/1/MyQueue"
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence", "code"),
+    [
+        ("To throw it all away, use:\n\n```\n{}\n```", "To throw it all away, use:", "```\n{}\n```"),
+        ("You throw it all away with `{}`.", "You throw it all away with `{}`.", "`{}`"),
+    ],
+)
+def test_code_is_checked_by_itself_when_its_sentence_says_more(answer: str, sentence: str, code: str) -> None:
+    checked = check(answer.format(COMMAND))
+    (citation,) = checked.citations
+    assert (citation.sentence, citation.verified, citation.number) == (code.format(COMMAND), True, 1)
+    assert citation.quote == COMMAND
+    assert checked.uncited == (sentence.format(COMMAND),)
+    marked = check(answer.format(COMMAND).rstrip(".") + " [1]").citations
+    assert [(each.number, each.verified) for each in marked] == [(1, False), (1, True)]
+    assert marked[0].sentence.startswith(sentence.format(COMMAND).rstrip("."))
+    assert marked[1].sentence.startswith(code.format(COMMAND))
+
+
+def test_a_command_under_a_sentence_of_another_one_is_checked_apart() -> None:
+    text = "Empty buckets go::\n\n  s3 rb x\n\nThis forces full ones out::\n\n  s3 rb x --force\n"
+    answer = "Empty buckets go:\n```\ns3 rb x --force\n```"
+    checked = check_citations(answer, [source(text)])
+    assert [(each.sentence, each.quote) for each in checked.citations] == [
+        ("```\ns3 rb x --force\n```", "s3 rb x --force")
+    ]
+    assert checked.uncited == ("Empty buckets go:",)
+
+
 def test_values_of_the_question_may_stand_in_a_command() -> None:
     answer = "Run `aws sqs purge-queue --queue-url jobs` [1]."
     assert not check(answer).citations[0].verified

@@ -68,7 +68,7 @@ def test_the_span_is_the_best_sentence() -> None:
     assert TEXT[found.start : found.end] == "The queue keeps messages for 4 days."
 
 
-def test_headings_and_source_help_but_cannot_carry_a_claim_alone() -> None:
+def test_source_and_title_help_but_cannot_carry_a_claim_alone() -> None:
     context = "sqs\npurge-queue\nTo purge a queue"
     text = "This removes all messages. It takes up to 60 seconds."
     assert verdict(text, "Purging a queue takes up to 60 seconds [1].", context=context).supported
@@ -158,7 +158,7 @@ SENTENCES = st.lists(WORDS.map(lambda words: " ".join(words) + "."), min_size=1,
 
 
 def claim_of(text: str) -> Claim:
-    return Claim(0, len(text), text, (), (1,))
+    return Claim(0, len(text), text, (), (1,), len(text))
 
 
 @given(SENTENCES, st.data())

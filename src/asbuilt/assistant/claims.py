@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asbuilt.assistant.layout import FENCE, INLINE_CODE, LIST_MARKER, blocks
 
@@ -16,15 +16,19 @@ CODE = "\ufffc"
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Words that a claim repeats as they are: code (letter case counts) or a quotation."""
+    """Words that a claim repeats as they are: code (letter case counts) or a quotation. Code stands at
+    ``answer[start:end]``, with its marks."""
 
     text: str
     code: bool
+    start: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """``answer[start:end]``: a sentence, a clause of it, a block of code, or both together.
+    """``answer[start:end]``: a sentence, a clause of it, a block of code, or both together, the
+    sentence up to `prose_end`.
 
     `prose` is its text without quotations, citation marks and markup; a code span of one word stays in
     it, behind CODE, and `quotes` has the longer ones. `numbers` are the passages that the answer
@@ -36,6 +40,20 @@ class Claim:
     prose: str
     quotes: tuple[Quote, ...]
     numbers: tuple[int, ...]
+    prose_end: int
+
+    @property
+    def parts(self) -> tuple[Claim, ...]:
+        """The sentence without its code, and each piece of code, as claims of their own; nothing for a
+        claim that is only one of them."""
+        code = [quote for quote in self.quotes if quote.code]
+        if not code or not _letters(self.prose):
+            return ()
+        others = tuple(quote for quote in self.quotes if not quote.code)
+        return (
+            replace(self, end=self.prose_end, quotes=others),
+            *(Claim(each.start, each.end, "", (each,), self.numbers, each.start) for each in code),
+        )
 
 
 _LABEL = re.compile(r"(?:step|option|method|example|note|tip)\s*\d*\s*:\s*", re.IGNORECASE)
@@ -142,13 +160,14 @@ def _add_code(claims: list[Claim], answer: str, start: int, end: int, *, merge: 
     if not code:
         return
     end = start + len(answer[start:end].rstrip())
+    start += len(answer[start:end]) - len(answer[start:end].lstrip())
+    quote = Quote(code, True, start, end)
     if merge and claims:
         lead = claims.pop()
-        numbers = tuple(dict.fromkeys((*lead.numbers, *numbers)))
-        claims.append(Claim(lead.start, end, lead.prose, (*lead.quotes, Quote(code, code=True)), numbers))
+        both = tuple(dict.fromkeys((*lead.numbers, *numbers)))
+        claims.append(replace(lead, end=end, quotes=(*lead.quotes, quote), numbers=both))
     else:
-        start += len(answer[start:end]) - len(answer[start:end].lstrip())
-        claims.append(Claim(start, end, "", (Quote(code, code=True),), numbers))
+        claims.append(Claim(start, end, "", (quote,), numbers, start))
 
 
 def _add_sentence(claims: list[Claim], answer: str, masked: str, offset: int, first: int, last: int) -> None:
@@ -166,7 +185,7 @@ def _add_sentence(claims: list[Claim], answer: str, masked: str, offset: int, fi
         if not before and not claim.quotes and not _letters(claim.prose) and claims:
             lead = claims.pop()  # marks alone
             both = tuple(dict.fromkeys((*lead.numbers, *numbers)))
-            claim = Claim(lead.start, end, lead.prose, lead.quotes, both)
+            claim = replace(lead, end=end, numbers=both)
         claims.append(claim)
         position = end
 
@@ -201,21 +220,24 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _claim(answer: str, first: int, last: int, numbers: tuple[int, ...]) -> Claim:
     bare = answer[first:last].lstrip(" \t\n.,;:)]")
     first = last - len(bare) if bare else first
-    prose = ""
+    text = answer[first:last].replace(CODE, " ")
+    prose, position = "", 0
     quotes: list[Quote] = []
-    # split() gives: text, backticks, code, text, backticks, code, ..., text
-    parts = [*INLINE_CODE.split(answer[first:last].replace(CODE, " ")), "", ""]
-    for plain, code in zip(parts[::3], parts[2::3], strict=True):
-        plain = _MARK.sub(" ", _LINK_TARGET.sub(" ", plain))
-        words = code.split()
-        if words:
-            plain = _BEFORE_CODE.sub("", plain)
-        if len(words) > 1:
-            quotes.append(Quote(code.strip(), code=True))
-        prose += f"{plain} {CODE}{words[0]} " if len(words) == 1 else f"{plain} "
-    quotes += (Quote(found[0][1:-1], code=False) for found in _QUOTATION.finditer(prose))
+    for found in INLINE_CODE.finditer(text):
+        code = found[2].strip()
+        prose += _BEFORE_CODE.sub("", _plain(text[position : found.start()]))
+        if len(code.split()) > 1:
+            quotes.append(Quote(code, True, first + found.start(), first + found.end()))
+        prose += f" {CODE}{code} " if len(code.split()) == 1 else " "
+        position = found.end()
+    prose += _plain(text[position:])
+    quotes += (Quote(found[0][1:-1], False) for found in _QUOTATION.finditer(prose) if found[0][1:-1].strip())
     prose = _LABEL.sub("", _QUOTATION.sub(" ", prose).strip(), count=1)
-    return Claim(first, last, prose, tuple(quote for quote in quotes if quote.text.strip()), numbers)
+    return Claim(first, last, prose, tuple(quotes), numbers, last)
+
+
+def _plain(text: str) -> str:
+    return _MARK.sub(" ", _LINK_TARGET.sub(" ", text))
 
 
 def _letters(text: str) -> bool:

@@ -7,8 +7,8 @@ A claim is supported when all of this holds:
    is a ``<placeholder>`` or comes from the question.
 2. One sentence of the passage has all the rest: every number close to the word that it counts, every
    identifier and flag (these also in the code that the sentence leads to), and every content word,
-   compared as stems. Up to half of that may be words that stand above the passage instead (headings,
-   source). A claim of several clauses ("..., and ...") may have a sentence for each, and a sentence
+   compared as stems. Up to half of that may be words that say where the passage stands instead
+   (source, title). A claim of several clauses ("..., and ...") may have a sentence for each, and a sentence
    that begins with a pronoun may take words from the one before it. Words in code blocks say nothing.
 3. That sentence negates one of the claim's words where, and only where, the claim does; and no
    other sentence with the same words disagrees.
@@ -40,7 +40,11 @@ _SHOWN_CHARS = 60
 _CLAUSE = re.compile(r";\s|,\s+(?:and|but|so|which|while|or)\s", re.IGNORECASE)
 
 # A sentence that begins so is about what the sentence before it named.
-_LEANS = re.compile(r"(?:\w+\s+){0,2}(?:it|its|they|their|them|this|these|those|such)\b", re.IGNORECASE)
+_LEANS = re.compile(
+    r"(?:\w+\s+){0,2}(?:it|its|they|their|them)\b"
+    r"|(?:this|these|those)\s+(?:is|are|was|were|can|do|does|has|have|may|means?|must|takes?|will)\b",
+    re.IGNORECASE,
+)
 
 _GENERIC_STEMS = frozenset(stem(word) for word in GENERIC)
 
@@ -84,7 +88,7 @@ class _Sentence(NamedTuple):
 
 
 class Passage:
-    """A passage, taken apart once for all claims. `context` is what stands above it: headings, source."""
+    """A passage, taken apart once for all claims. `context` says where it stands: source, title."""
 
     def __init__(self, text: str, *, context: str = "") -> None:
         self.text = text
@@ -251,7 +255,7 @@ def _in_sentence(
     fault = ""
     nearest = asked.content
     for sentence in sorted(passage.sentences, key=lambda each: len(asked.content - each.stems)):
-        if not all(any(map(sentence.holds, spans)) for spans in facts):
+        if not all(any(map(sentence.holds, spans)) for spans in (*facts, *quoted)):
             continue
         lacking = asked.content - sentence.stems
         missing = lacking - passage.context_stems
@@ -260,8 +264,8 @@ def _in_sentence(
             continue
         fault = _disagreement(asked, sentence)
         if not fault:
-            held = [[span for span in spans if sentence.holds(span)] for spans in facts]
-            return Verdict(True, asked.is_strong, *_hull([*held, *quoted], (sentence.start, sentence.end)))
+            held = [[span for span in spans if sentence.holds(span)] for spans in (*facts, *quoted)]
+            return Verdict(True, asked.is_strong, *_hull(held, (sentence.start, sentence.end)))
     named = ", ".join(sorted(nearest)[:_MAX_NAMED]) or "its subject"
     return Verdict(False, reason=fault or f"no sentence of the passage says it all (missing: {named})")
 
