@@ -66,6 +66,7 @@ class MiniLMEmbedder:
         self._threads = threads
         self._cache = cache
         self._encoder: OnnxEncoder | None = None
+        self.file: Path | None = None  # the derived graph, once open
 
     @property
     def model_id(self) -> str:
@@ -84,6 +85,7 @@ class MiniLMEmbedder:
         if not _is_whole(file):
             self._derive(folder)
         self._encoder = _load(file, self._max_tokens, self._threads)
+        self.file = file
 
     def close(self) -> None:
         """Let go of the model."""
