@@ -11,7 +11,6 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from asbuilt import __version__
-from asbuilt.knowledge import SearchState
 from asbuilt.server.responses import json_response, problems
 from asbuilt.server.schemas import HealthResponse
 from asbuilt.server.service import Service, ServiceDep
@@ -31,7 +30,7 @@ async def health(service: ServiceDep) -> Response:
 
 
 def _health(service: Service) -> dict[str, object]:
-    state = service.search_state or SearchState(0, 0, 0, 0)
+    state = service.search_state or service.system.knowledge.state()  # not yet counted
     problems_found = service.problems()
     return {
         "status": "stopping" if service.stopping else "degraded" if problems_found else "ok",
