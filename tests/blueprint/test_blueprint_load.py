@@ -97,7 +97,9 @@ def test_keys_and_values_know_their_place() -> None:
     tree = parse("a: 1\nb:\n  - x\n  - {c: d}\n")
     assert tree.place(("b", 1, "c"), key=True) == (4, 6)
     assert tree.place(("b", 1, "c")) == (4, 9)
-    assert tree.place(("b", 1, "missing")) == (2, 1)
+    assert tree.place(("b", 1, "missing")) == (4, 5)
+    assert tree.place(("b", 0, "missing")) == (3, 5)
+    assert tree.place(("c", "missing")) == (1, 1)
 
 
 SCALARS = (

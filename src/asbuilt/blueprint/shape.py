@@ -152,7 +152,7 @@ def _cut(steps: Steps) -> Steps:
 
 
 def _repaired(data: Any, error: Any, steps: Steps) -> Any:
-    """A copy of `data` without this error."""
+    """A copy of `data` without this error. What an error before it took out stays out."""
     cut = _cut(steps)
     if error["type"] == "missing" and cut == steps:
         return _with(data, steps, 1 if steps == ("blueprint",) else {} if steps == ("system",) else "?")
@@ -163,11 +163,12 @@ def _repaired(data: Any, error: Any, steps: Steps) -> Any:
 
 def _with(data: dict[str, Any], steps: Steps, value: Any) -> dict[str, Any]:
     step = str(steps[0])
-    return {**data, step: value if len(steps) == 1 else _with(data[step], steps[1:], value)}
+    if len(steps) == 1:
+        return {**data, step: value}
+    return {**data, step: _with(data[step], steps[1:], value)} if step in data else data
 
 
 def _without(data: dict[str, Any], steps: Steps) -> dict[str, Any]:
-    """Several errors may lie in one list: what is gone already stays gone."""
     step = str(steps[0])
     if step not in data:
         return data

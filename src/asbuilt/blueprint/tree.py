@@ -56,10 +56,10 @@ class Tree:
     complete: bool = True
 
     def place(self, steps: Steps, *, key: bool = False) -> Place:
-        """Where a value (or its key) stands; for what is not there, where its parent does."""
+        """Where a value (or its key) stands; for what is not there, where that which lacks it does."""
         found = (self.keys if key else self.values).get(steps)
         while found is None and steps:
-            found = self.keys.get(steps)
+            found = (self.values if isinstance(steps[-1], int) else self.keys).get(steps)
             steps = steps[:-1]
         return found or self.values.get((), (1, 1))
 
