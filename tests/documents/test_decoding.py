@@ -77,6 +77,11 @@ def test_binary_is_named_as_such(data: bytes) -> None:
         decode(data, name="x.txt")
 
 
+def test_a_nul_behind_a_unicode_mark_is_binary_too() -> None:
+    with pytest.raises(ReadError, match="looks binary"):
+        decode("a\0b".encode("utf-16"), name="x.txt")
+
+
 def test_terminal_colours_and_form_feeds_are_text() -> None:
     log = b"\x1b[32mok\x1b[0m done\x0c\n" * 20
     assert decode(log, name="build.log").text == log.decode()

@@ -171,7 +171,21 @@ Trailing
 PIECES = [
     *("Title", "a long title line", "text here", "", "", "", "  indented", "    deep", "a. b", "> q"),
     *("=====", "-----", "~~~~~~", "==", "--", "===  ===", "+--+", "**Bold**", "**Bold** x"),
-    *("- item", ".. comment", "literal::", "1. one", "2. two", ":f: v", "| l", ">>> x", "-a  opt", "-b"),
+    *(
+        "- item",
+        ".. comment",
+        "literal::",
+        "1. one",
+        "2. two",
+        ":f: v",
+        "| l",
+        ">>> x",
+        "-a  opt",
+        "-b",
+        "--long=ARG",
+        "-x, --xx  opt",
+        "-a prose is text",
+    ),
 ]
 
 

@@ -128,6 +128,12 @@ def test_html_layout_tables_are_not_rows() -> None:
     assert [heading.title for heading in document.headings] == ["Left"]
 
 
+def test_html_lists_and_lines_inside_cells_and_headings_stay_on_one_line() -> None:
+    table = "<tr><td><ul><li>a<li>b</ul><td>c<br>d</tr><tr><td> <td></tr>"
+    document = html(f"<h1>One<br>two <ul><li>three</ul></h1><table>{table}</table><p>after")
+    assert document.text == "One two three\n\na b | c d\n\nafter"
+
+
 def test_html_without_rows_or_lists_around_cells_and_items() -> None:
     assert html("<li>one<li>two").text == "- one\n- two"
     assert "a | b" in html("<table><td>a<td>b</table>").text

@@ -53,6 +53,8 @@ def decode(data: bytes, *, name: str, declared: str | None = None) -> Decoded:
     if not data:
         raise ReadError(f"{name!r} is empty.")
     text, encoding = _decode(data, name, declared)
+    if "\0" in text:  # behind a Unicode mark; no database takes it as text
+        raise ReadError(f"{name!r} looks binary.")
     if not text.strip():
         raise ReadError(f"{name!r} holds only white space.")
     if "\r" in text:

@@ -35,8 +35,9 @@ class HtmlReader:
     def read(self, data: bytes, *, name: str) -> Document:
         decoded = decode(data, name=name, declared=_declared_encoding(data))
         root = _parse(decoded.text, name)
-        page = _Page(root)
-        if not page.writer.text:
+        writer = _Page(root).writer
+        text, headings = writer.text, writer.headings
+        if not text:
             raise ReadError(f"{name!r} has no visible text.")
         metadata: dict[str, Scalar] = {"encoding": decoded.encoding}
         if lang := root.get("lang"):
@@ -44,9 +45,8 @@ class HtmlReader:
         for meta in root.iterfind(".//meta[@name]"):
             if meta.get("name").lower() == "description" and (content := meta.get("content")):
                 metadata["description"] = " ".join(content.split())
-        headings = page.writer.headings
         return Document(
-            text=page.writer.text,
+            text=text,
             media_type="text/html",
             title=document_title(headings, name=name, stated=root.findtext(".//head/title") or ""),
             headings=headings,
@@ -148,15 +148,17 @@ class _Page:
         self._boundary(tag)
         if tag in _HEADINGS or self._is_cell(tag):
             self._one_line += 1
+        elif tag == "table":
+            is_layout = next(element.iterdescendants(*_NOT_IN_A_CELL), None) is not None
+            self._rows.append(None if is_layout else [])
+        elif self._one_line:
+            return
         elif tag == "pre":
             self._preformatted += 1
         elif tag in _LISTS:
             self._lists.append(0 if tag == "ol" else None)
         elif tag == "li":
             self._marker = self._next_marker()
-        elif tag == "table":
-            is_layout = next(element.iterdescendants(*_NOT_IN_A_CELL), None) is not None
-            self._rows.append(None if is_layout else [])
 
     def _end(self, tag: str) -> None:
         if tag in _HEADINGS:
@@ -172,13 +174,13 @@ class _Page:
         elif tag == "table":
             self._end_row()
             self._rows.pop()
-        elif tag in _LISTS:
+        elif tag == "pre" and not self._one_line:
+            self._flush()
+            self._preformatted -= 1
+        elif tag in _LISTS and not self._one_line:
             self._flush()
             self._lists.pop()
             self._marker = ""
-        elif tag == "pre":
-            self._flush()
-            self._preformatted -= 1
         self._boundary(tag)
 
     def _boundary(self, tag: str) -> None:
@@ -223,6 +225,7 @@ class _Page:
         return tag in ("td", "th") and bool(self._rows) and self._rows[-1] is not None
 
     def _end_row(self) -> None:
-        if cells := self._cells():
+        cells = self._cells()
+        if any(cells):
             self._inline.append(" | ".join(cells))
-            cells.clear()
+        cells.clear()

@@ -58,7 +58,9 @@ _OTHER_BLOCK = re.compile(
     | :(?![:\ ])(?:\\.|[^:\\]|:(?![\ `]|$))*(?<!\ ):(?:\ |$)""",
     re.VERBOSE,
 )
-_OPTION = re.compile(r"(?:[-+][A-Za-z0-9]|--[A-Za-z0-9]|/[A-Za-z0-9])[^ ]*(?:[ =,][^ ]+)*(?:  |$)")
+_ARGUMENT = r"(?:[A-Za-z][A-Za-z0-9_-]*|<[^<>]+>)"
+_ONE_OPTION = rf"(?:[-+][A-Za-z0-9](?:\ ?{_ARGUMENT})?|(?:--|/)[A-Za-z0-9][A-Za-z0-9_-]*(?:[ =]{_ARGUMENT})?)"
+_OPTION = re.compile(rf"{_ONE_OPTION}(?:, {_ONE_OPTION})*(?:  |$)")
 _TABLE_OR_DOCTEST = re.compile(r"\+-[-+]+-\+$|>>>(?: |$)")
 _SIMPLE_TABLE = re.compile(r"=+(?: +=+)+$")
 _SIMPLE_BORDER = re.compile(r"=[ =]*$")

@@ -19,7 +19,7 @@ _STARTER_FILE = "model/tokenizer.json"
 
 _LONG_TOKEN_CHARS = 24  # vocabularies hold no such words: the tokenizer gave up on this one
 _GAP_CHARS = 64
-_SEGMENT_CHARS = 1 << 20  # encoded at a time, because an encoding takes over 100 bytes a token
+_SEGMENT_CHARS = 1 << 18  # encoded at a time, because an encoding takes over 100 bytes a token
 
 
 def starter_tokenizer() -> Path:
@@ -60,20 +60,22 @@ class TokenMap:
     """
 
     def __init__(self, tokenizer: Tokenizer, text: str) -> None:
-        starts: list[int] = []
+        self._starts = array("Q")
         previous = 0
         for begin, end in _segments(text):
+            starts: list[int] = []
             encoding = tokenizer.encode(text[begin:end], add_special_tokens=False)
             for first, last in encoding.offsets:
                 start, stop = begin + first, begin + last
-                starts.extend(range(previous + _GAP_CHARS, start, _GAP_CHARS))
+                if start - previous > _GAP_CHARS:
+                    starts.extend(range(previous + _GAP_CHARS, start, _GAP_CHARS))
                 if stop - start < _LONG_TOKEN_CHARS:
                     starts.append(start)
                 else:
                     starts.extend(range(start, stop))
                 previous = stop
-        starts.extend(range(previous + _GAP_CHARS, len(text), _GAP_CHARS))
-        self._starts = array("Q", starts)
+            self._starts.extend(starts)
+        self._starts.extend(range(previous + _GAP_CHARS, len(text), _GAP_CHARS))
 
     def index(self, offset: int) -> int:
         """How many tokens begin before `offset`."""
