@@ -2,8 +2,8 @@
 
 Each is what a good (or a wrong) answer would say of the passage, cited as [1]. Passages that start
 with "aws:" are example pages of the awscli package; the others are written for this file. The
-rules were chosen on SUPPORTED and UNSUPPORTED; the FRESH lists were written afterwards, in freer
-words, and only measured.
+rules were chosen on SUPPORTED and UNSUPPORTED, then mended on the FRESH lists, which are in freer
+words. The HELD_OUT lists were written last and only measured.
 """
 
 from __future__ import annotations
@@ -11,7 +11,15 @@ from __future__ import annotations
 import importlib.resources
 from functools import cache
 
-__all__ = ["FRESH_SUPPORTED", "FRESH_UNSUPPORTED", "SUPPORTED", "UNSUPPORTED", "passage"]
+__all__ = [
+    "FRESH_SUPPORTED",
+    "FRESH_UNSUPPORTED",
+    "HELD_OUT_SUPPORTED",
+    "HELD_OUT_UNSUPPORTED",
+    "SUPPORTED",
+    "UNSUPPORTED",
+    "passage",
+]
 
 _HANDBOOK = """\
 Remote work
@@ -79,7 +87,47 @@ Pagination uses the `cursor` parameter. Pages hold 50 items by default and 200 a
 `offset` parameter will be removed in version 3.
 """
 
-_WRITTEN = {"handbook": _HANDBOOK, "manual": _MANUAL, "sensor": _SENSOR, "api": _API}
+_CLINIC = """\
+Opening hours and appointments
+
+The clinic is open Monday to Friday from 8:00 to 18:00, and on Saturdays until 13:00. Appointments can
+be cancelled free of charge up to 48 hours before they begin; later cancellations cost 40 EUR.
+Patients under 16 must be accompanied by an adult.
+
+Laboratory results are usually ready within three working days. They are sent by post, or shown in
+the patient portal if you have signed up for it. Results are never given over the telephone.
+
+Vaccinations do not need an appointment on Wednesdays. Bring your vaccination record; a lost record can
+be replaced for 15 EUR. Children receive their first measles vaccination at 11 months.
+"""
+
+_DATABASE = """\
+## Replication
+
+A replica applies changes in the order in which the primary wrote them. By default replication is
+asynchronous: a commit returns before the replica has confirmed it. Set `synchronous_commit = on` to
+wait for one replica, which adds about 3 ms to each commit within a data centre.
+
+If the primary fails, promote a replica with:
+
+```
+dbctl promote --node replica-2 --wait 30
+```
+
+The old primary must not be started again before it has been rebuilt, because it may hold changes that
+the new primary does not have. Rebuilding takes roughly one hour per 100 GB.
+
+Replicas answer read queries only. Up to 8 replicas are supported; a cascading replica counts as one.
+"""
+
+_WRITTEN = {
+    "api": _API,
+    "clinic": _CLINIC,
+    "database": _DATABASE,
+    "handbook": _HANDBOOK,
+    "manual": _MANUAL,
+    "sensor": _SENSOR,
+}
 
 
 @cache
@@ -366,4 +414,88 @@ FRESH_UNSUPPORTED: list[tuple[str, str]] = [
     ("aws:iam/create-user", "The command adds the user to the administrators group [1]."),
     ("aws:kms/enable-key", "The command disables a customer managed key [1]."),
     ("aws:kms/enable-key", "The key is enabled within 24 hours [1]."),
+]
+
+HELD_OUT_SUPPORTED: list[tuple[str, str]] = [
+    ("clinic", "The clinic is open from 8:00 to 18:00, Monday to Friday [1]."),
+    ("clinic", "On Saturdays it is open until 13:00 [1]."),
+    ("clinic", "You can cancel an appointment free of charge up to 48 hours before it begins [1]."),
+    ("clinic", "A later cancellation costs 40 EUR [1]."),
+    ("clinic", "If a patient is under 16, an adult must accompany them [1]."),
+    ("clinic", "Lab results are usually ready within 3 working days [1]."),
+    ("clinic", "Results are sent by post or shown in the patient portal [1]."),
+    ("clinic", "They don't give results over the telephone [1]."),
+    ("clinic", "No appointment is needed for vaccinations on Wednesdays [1]."),
+    ("clinic", "Replacing a lost vaccination record costs 15 EUR [1]."),
+    ("clinic", "The first measles vaccination is given at 11 months [1]."),
+    ("database", "Replication is asynchronous by default [1]."),
+    ("database", "By default a commit returns before the replica has confirmed it [1]."),
+    ("database", "Set `synchronous_commit = on` to wait for one replica [1]."),
+    ("database", "Waiting for one replica adds about 3 ms to each commit [1]."),
+    (
+        "database",
+        "Promote a replica with `dbctl promote --node replica-2 --wait 30` if the primary fails [1].",
+    ),
+    (
+        "database",
+        "If the primary fails, promote a replica [1]:\n```\ndbctl promote --node replica-2 --wait 30\n```",
+    ),
+    ("database", "Do not start the old primary again before it has been rebuilt [1]."),
+    ("database", "The old primary may hold changes that the new primary does not have [1]."),
+    ("database", "Rebuilding takes about one hour per 100 GB [1]."),
+    ("database", "Replicas only answer read queries [1]."),
+    ("database", "At most 8 replicas are supported [1]."),
+    ("database", "A replica applies changes in the order in which they were written by the primary [1]."),
+    ("aws:s3/cp", "The `cp` command copies a single file to a specified bucket and key [1]."),
+    ("aws:s3/cp", "Add `--recursive` to copy all files recursively [1]."),
+    ("aws:ec2/create-tags", "The example adds the tag `Stack=production` [1]."),
+    ("aws:ec2/create-tags", "The command overwrites an existing tag [1]."),
+    ("aws:secretsmanager/rotate-secret", "The example starts the rotation of a secret immediately [1]."),
+    ("aws:cloudwatch/delete-alarms", "This command deletes the CloudWatch alarm named `myalarm` [1]."),
+    ("aws:ecs/create-cluster", "`aws ecs create-cluster --cluster-name MyCluster` creates a cluster [1]."),
+]
+
+HELD_OUT_UNSUPPORTED: list[tuple[str, str]] = [
+    ("clinic", "The clinic is open from 8:00 to 20:00, Monday to Friday [1]."),
+    ("clinic", "The clinic is open on Sundays until 13:00 [1]."),
+    ("clinic", "Appointments can be cancelled free of charge up to 24 hours before they begin [1]."),
+    ("clinic", "Appointments cannot be cancelled free of charge [1]."),
+    ("clinic", "Later cancellations cost 48 EUR [1]."),
+    ("clinic", "Patients over 16 must be accompanied by an adult [1]."),
+    ("clinic", "Patients under 16 need not be accompanied by an adult [1]."),
+    ("clinic", "Results are ready within three hours [1]."),
+    ("clinic", "Results are given over the telephone [1]."),
+    ("clinic", "Results are sent by email [1]."),
+    ("clinic", "Vaccinations need an appointment on Wednesdays [1]."),
+    ("clinic", "Vaccinations do not need an appointment on Fridays [1]."),
+    ("clinic", "A lost record cannot be replaced [1]."),
+    ("clinic", "A lost record can be replaced for 40 EUR [1]."),
+    ("clinic", "Children receive their first measles vaccination at 15 months [1]."),
+    ("clinic", "The clinic offers X-ray examinations [1]."),
+    ("database", "Replication is synchronous by default [1]."),
+    ("database", "A commit returns after the replica has confirmed it [1]."),
+    ("database", "Set `synchronous_commit = off` to wait for one replica [1]."),
+    ("database", "Waiting adds about 30 ms to each commit [1]."),
+    ("database", "Waiting adds about 3 s to each commit [1]."),
+    ("database", "Promote a replica with `dbctl promote --node replica-3 --wait 30` [1]."),
+    ("database", "Promote a replica with `dbctl failover --node replica-2` [1]."),
+    ("database", "The old primary can be started again before it has been rebuilt [1]."),
+    ("database", "The new primary may hold changes that the old primary does not have [1]."),
+    ("database", "Rebuilding takes roughly one hour per 100 MB [1]."),
+    ("database", "Rebuilding takes roughly one minute per 100 GB [1]."),
+    ("database", "Replicas answer write queries [1]."),
+    ("database", "Up to 80 replicas are supported [1]."),
+    ("database", "A cascading replica does not count [1]."),
+    ("database", "A replica applies changes in random order [1]."),
+    ("aws:s3/cp", "The `cp` command deletes a single file from a specified bucket [1]."),
+    ("aws:s3/cp", "Add `--sync` to copy all files recursively [1]."),
+    ("aws:ec2/create-tags", "The example adds the tag `Stack=staging` [1]."),
+    ("aws:ec2/create-tags", "The command removes an existing tag [1]."),
+    ("aws:secretsmanager/rotate-secret", "The rotation takes 30 minutes [1]."),
+    ("aws:cloudwatch/delete-alarms", "This command disables the CloudWatch alarm [1]."),
+    (
+        "aws:ecs/create-cluster",
+        "Run `aws ecs create-service --cluster-name MyCluster` to create a cluster [1].",
+    ),
+    ("aws:ecs/create-cluster", "The cluster is deleted after one day [1]."),
 ]

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from tests.assistant.labelled_claims import (
     FRESH_SUPPORTED,
     FRESH_UNSUPPORTED,
+    HELD_OUT_SUPPORTED,
+    HELD_OUT_UNSUPPORTED,
     SUPPORTED,
     UNSUPPORTED,
     passage,
@@ -35,8 +37,10 @@ def test_labelled_sentences() -> None:
     assert judged(UNSUPPORTED) == []
     # Who is connected to what: the words are all there, and no lexical measure sees their order.
     assert judged(FRESH_UNSUPPORTED) == ["The black wire goes to 24 V [1]."]
-    assert len(judged(SUPPORTED)) >= 42 == len(SUPPORTED) - 6
+    assert len(judged(SUPPORTED)) >= 41 == len(SUPPORTED) - 7
     assert len(judged(FRESH_SUPPORTED)) >= 25 == len(FRESH_SUPPORTED) - 6
+    assert judged(HELD_OUT_UNSUPPORTED) == []
+    assert len(judged(HELD_OUT_SUPPORTED)) >= 25 == len(HELD_OUT_SUPPORTED) - 5
 
 
 TEXT = "The queue keeps messages for 4 days. It does not delete them before `MaxAge` is over."

@@ -60,7 +60,13 @@ _LABEL = re.compile(r"(?:step|option|method|example|note|tip)\s*\d*\s*:\s*", re.
 _QUOTATION = re.compile(r"\"[^\"\n]{2,400}\"|“[^”\n]{2,400}”|«[^»\n]{2,400}»")
 # "Add `--force`" tells the reader what to do with code, not what the passage says.
 _BEFORE_CODE = re.compile(
-    r"\b(?:add|append|call|enter|execute|include|invoke|issue|pass|set|try|type)\s+(?:the\s+)?$",
+    r"(?<!not )(?<!n't )(?<!never )\b(?:add|append|call|enter|execute|give|include|invoke|issue|pass|provide"
+    r"|run|set|specify|try|type)\s+(?:the\s+)?$",
+    re.IGNORECASE,
+)
+_FILLER = re.compile(
+    r"\b(?:you (?:need|have|want|are able) to|(?:allows?|enables?|lets?) (?:you|us)(?: to)?"
+    r"|(?:make|be) sure(?: that| to)?|run (?:the(?: following)? commands?|this|it)|follow these steps)\b",
     re.IGNORECASE,
 )
 _LINK_TARGET = re.compile(r"(?<=\])\([^()\s]{0,500}\)")
@@ -237,7 +243,7 @@ def _claim(answer: str, first: int, last: int, numbers: tuple[int, ...]) -> Clai
 
 
 def _plain(text: str) -> str:
-    return _MARK.sub(" ", _LINK_TARGET.sub(" ", text))
+    return _FILLER.sub(" ", _MARK.sub(" ", _LINK_TARGET.sub(" ", text)))
 
 
 def _letters(text: str) -> bool:

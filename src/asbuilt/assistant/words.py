@@ -17,25 +17,24 @@ def _words(text: str) -> frozenset[str]:
 
 
 FUNCTION_WORDS = _words("""
-a an and any are as at be been being between both but by can could did do does doing done each either every
-for from get gets go goes had has have having he her here hers him his how i if in into is it its itself
-just may me might much must my of on one ones onto or other our ours out over own per shall she should so
-some such than that the their theirs them themselves then there therefore these they this those through thus
-to too up us very was we were what when where whether which while who whom whose why will with within would
-you your yours yourself also however e.g i.e etc
+a about an and any are as at be been being between both but by can could did do does doing done each
+either every for from get gets go goes had has have having he her here hers him his how i if in into is it
+its itself just may me might much must my of on one ones onto or other our ours out over own per shall she
+should so some such than that the their theirs them themselves then there therefore these they this those
+through thus to too up us very was we were what when where whether which while who whom whose why will
+with within would you your yours yourself also however e.g i.e etc
 """)
 
 GENERIC = FUNCTION_WORDS | _words("""
-according allow allows answer argument arguments command commands describe described describes document
-documentation documents example examples explain explains find follow following follows follow-up give given
-gives happy help helps hope information instead know let like likely look make makes mean means mention
-mentioned mentions need needs note option options output parameter parameters passage passages please
-provide provided provides question range ranges refer result run running runs say says see set sets several
-show shown shows simple simply since source sources specific specified specify specifies state stated states
-step steps summary sure syntax text thank thanks use used user's uses using value values want way well yes
+according answer argument arguments command commands described document documentation documents example
+examples following follow-up given happy help helps hope information instead know let like likely look
+mention mentioned mentions note option options output parameter parameters passage passages please question
+range ranges refer result roughly say says see several simple simply since source sources specific
+specified specify specifies state stated states step steps summary sure syntax text thank thanks use used
+user's uses using value values want way well yes
 """)
-"""Function words, and what an answer says about itself rather than about its subject. They are
-neither counted nor asked for."""
+"""Function words, and those with which an answer speaks of itself and of its sources. They are neither
+counted nor asked for."""
 
 _NEGATIONS = _words("""
 no not never none nothing nobody nowhere neither nor cannot without unable
@@ -95,6 +94,7 @@ _IRREGULAR = {
         "buy": "bought",
         "choose": "chose chosen",
         "fall": "fell fallen",
+        "give": "gave given",
         "grow": "grew grown",
         "hide": "hid hidden",
         "hold": "held",
