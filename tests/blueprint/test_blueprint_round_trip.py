@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -237,6 +238,7 @@ def test_the_digest_is_of_the_design_not_of_the_file() -> None:
         {"needs": {"index": 5}},
         {"config": {"a": float("nan")}},
         {"config": {"a": object()}},
+        {"config": {"a": json.loads("[" * 17 + "]" * 17)}},
         {"config": {1: "a"}},
         {"config": {"a": "\ud800"}},
         {"inputs": ("query",)},

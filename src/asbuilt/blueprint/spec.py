@@ -55,6 +55,7 @@ VERSION = 1
 """Of the format."""
 
 MAX_NAME = 100  # characters; YAML readers stop at 1,024 for a key
+MAX_CONFIG_DEPTH = 16  # levels; `parse` allows twice as many in a file
 
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
 
@@ -114,8 +115,10 @@ def _need(value: Any) -> str | tuple[str, ...] | None:
     raise PydanticCustomError("need", "must be the name of a component, a list of names, or null for none")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
     """A copy made of JSON's types only; these can be written down, compared and hashed."""
+    if depth > MAX_CONFIG_DEPTH:
+        raise ValueError(f"is nested more than {MAX_CONFIG_DEPTH} levels deep")
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):
@@ -124,9 +127,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_plain(each, depth + 1) for each in value]
     if isinstance(value, Mapping) and all(isinstance(key, str) and _is_printable(key) for key in value):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: _plain(each, depth + 1) for key, each in value.items()}
     raise ValueError(
         f"{value!r} is not text, a finite number, true, false, null, a list or a mapping of names"
     )
