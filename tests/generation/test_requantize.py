@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from tests.generation.gguf_files import gguf_bytes
 
 from asbuilt.errors import StorageError
+from asbuilt.generation import requantize
 from asbuilt.generation.gguf import Q4_1, Q8_0, read_header
 from asbuilt.generation.requantize import q4_1_to_q8_0, requantized, worthwhile
 
@@ -93,7 +95,28 @@ def test_a_bad_cache_is_made_again(source: Path, tmp_path: Path, harm: str) -> N
         case "empty":
             made.write_bytes(b"")
     assert requantized(source, cache=tmp_path).read_bytes() == good
-    assert len(list(tmp_path.glob("*-q8_0-*"))) == 1
+    assert len(list(tmp_path.glob("*-q8_0-*.gguf"))) == 1
+
+
+def test_those_who_start_together_make_it_once(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert = requantize._convert
+    made: list[None] = []
+    monkeypatch.setattr(requantize, "_convert", lambda *files: made.append(convert(*files)))
+    with ThreadPoolExecutor(4) as pool:
+        results = set(pool.map(lambda _: requantized(source, cache=tmp_path), range(4)))
+    assert len(results) == len(made) == 1
+
+
+def test_what_a_killed_process_left_does_not_stay(source: Path, tmp_path: Path) -> None:
+    made = requantized(source, cache=tmp_path)
+    good = made.read_bytes()
+    partial = made.with_name(made.name.rpartition("-")[0] + ".partial")
+    made.rename(partial)
+    partial.write_bytes(good[:100])
+    assert requantized(source, cache=tmp_path).read_bytes() == good
+    assert not partial.exists()
 
 
 def test_another_source_has_another_name(source: Path, tmp_path: Path) -> None:
@@ -104,7 +127,7 @@ def test_another_source_has_another_name(source: Path, tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_written_is_said(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match="cannot write the converted model") as failure:
+    with pytest.raises(StorageError, match="cannot keep the converted model") as failure:
         requantized(source, cache=tmp_path / "file")
     assert "ASBUILT_CACHE" in failure.value.hint
 

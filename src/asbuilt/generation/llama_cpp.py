@@ -25,7 +25,7 @@ from asbuilt.types import Event, Finished, GenerationOptions, Message, TextDelta
 if TYPE_CHECKING:
     from asbuilt.generation.llama_engine import LlamaEngine
 
-__all__ = ["LlamaCppGenerator"]
+__all__ = ["LlamaCppGenerator", "default_threads"]
 
 
 @component("generator/llama-cpp")
@@ -60,7 +60,7 @@ class LlamaCppGenerator:
         self._model = model
         self._context_tokens = context_tokens
         self._slots = slots
-        self._threads = threads or _default_threads()
+        self._threads = threads or default_threads()
         self._gpu_layers = gpu_layers
         self._requantize = requantize
         self._cache = cache
@@ -101,12 +101,12 @@ class LlamaCppGenerator:
     def close(self) -> None:
         """Stop what is running and free the model."""
         self._closing.set()
+        engine, self._engine = self._engine, None
         if self._workers is not None:
-            self._workers.shutdown(wait=True, cancel_futures=True)
+            self._workers.shutdown()
             self._workers = None
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        if engine is not None:
+            engine.close()
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         return self._opened().count_tokens(self._request(messages, GenerationOptions()))
@@ -134,12 +134,10 @@ class LlamaCppGenerator:
     def _request(self, messages: Sequence[Message], options: GenerationOptions) -> dict[str, Any]:
         if not self._opened().supports_tools:
             messages, options = with_tools_in_words(messages, options)
-        if (marker := self._turn_token) is not None:
-            messages = [
-                replace(each, content=marker.sub(lambda found: f"{found[0][0]} {found[0][1:]}", each.content))
-                for each in messages
-            ]
-        return chat_request(messages, options)
+        request = chat_request(messages, options)
+        if self._turn_token is not None:
+            request["messages"] = _broken_up(request["messages"], self._turn_token)
+        return request
 
     async def _chunks(self, request: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         """The engine's chunks, brought from its thread to this one. Closing it stops the engine."""
@@ -160,7 +158,8 @@ class LlamaCppGenerator:
 
         def work() -> None:
             try:
-                engine.run(request, on_chunk)
+                if not self._closing.is_set():
+                    engine.run(request, on_chunk)
             except Exception as error:
                 deliver(error)
             else:
@@ -194,7 +193,19 @@ def _any_of(header: GgufHeader) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, tokens))) if tokens else None
 
 
-def _default_threads() -> int:
+def _broken_up(value: Any, marker: re.Pattern[str]) -> Any:
+    """`value`, of JSON's types, with a space after the first character of each marker."""
+    match value:
+        case str():
+            return marker.sub(lambda found: f"{found[0][0]} {found[0][1:]}", value)
+        case list():
+            return [_broken_up(each, marker) for each in value]
+        case dict():
+            return {key: _broken_up(each, marker) for key, each in value.items()}
+    return value
+
+
+def default_threads() -> int:
     """One core is left free: the engine's threads spin while they wait for each other, and one that
     has to wait for a core holds up all others."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -23,9 +23,9 @@ import xllamacpp
 from asbuilt.errors import AsbuiltError, EndpointError, LimitError, UserError
 from asbuilt.generation.chat_wire import encoded
 
-__all__ = ["EngineSettings", "LlamaEngine", "has_gpu"]
+__all__ = ["BATCH_TOKENS", "EngineSettings", "LlamaEngine", "has_gpu"]
 
-_BATCH_TOKENS = 256
+BATCH_TOKENS = 256
 """Prompt tokens computed in one go. Between two batches other requests get their next token, and a
 cancelled one ends (after at most two). Larger batches are no faster on a CPU."""
 _LONGEST_SOCKET_PATH = 100  # the system's limit is 104 on macOS and 108 on Linux
@@ -133,7 +133,7 @@ def _params(model: Path, settings: EngineSettings, socket: str, key: str) -> Any
     params.n_ctx = settings.context_tokens * settings.slots
     params.n_parallel = settings.slots
     params.kv_unified = False  # every slot has its whole context, whatever the others do
-    params.n_batch = params.n_ubatch = _BATCH_TOKENS
+    params.n_batch = params.n_ubatch = BATCH_TOKENS
     params.n_gpu_layers = settings.gpu_layers
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings.threads
     params.cache_ram_mib = 0  # prompts are reused within slots; copies aside would take memory unasked

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 import os
 import struct
-import tempfile
 from hashlib import file_digest
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from asbuilt.errors import StorageError
@@ -53,26 +53,33 @@ def requantized(source: Path, *, cache: Path) -> Path:
     """`source` with its Q4_1 tensors as Q8_0, from `cache` or made now (seconds) and kept there.
 
     The name of the kept file holds the SHA-256 of its source and of itself, so that a damaged or
-    foreign file is never used: it is deleted and made again. Raises StorageError.
+    foreign file is never used: it is deleted and made again. Processes that start together make it
+    once. Raises StorageError.
     """
     with source.open("rb") as stream:
         origin = file_digest(stream, "sha256").hexdigest()[:16]
     stem = f"{origin}-{_RECIPE}"
-    for kept in sorted(cache.glob(f"{stem}-*.gguf")):
-        if kept.name == _name(stem, kept):
-            return kept
-        kept.unlink(missing_ok=True)
+    if (kept := _kept(cache, stem)) is not None:
+        return kept
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix=f"{stem}-") as aside:
-            made = Path(aside) / "model.gguf"
-            _convert(source, made)
-            return made.replace(cache / _name(stem, made))
+        with FileLock(cache / f"{stem}.lock"):
+            if (kept := _kept(cache, stem)) is not None:
+                return kept
+            for bad in cache.glob(f"{stem}-*.gguf"):
+                bad.unlink()
+            partial = cache / f"{stem}.partial"  # one left by a process that was killed is overwritten
+            _convert(source, partial)
+            return partial.replace(cache / _name(stem, partial))
     except OSError as error:
         raise StorageError(
-            f"cannot write the converted model to {str(cache)!r}: {error.strerror}.",
+            f"cannot keep the converted model in {str(cache)!r}: {error.strerror or error}.",
             hint="Free disk space, or set ASBUILT_CACHE to another folder.",
         ) from error
+
+
+def _kept(cache: Path, stem: str) -> Path | None:
+    return next((file for file in cache.glob(f"{stem}-*.gguf") if file.name == _name(stem, file)), None)
 
 
 def _name(stem: str, file: Path) -> str:
