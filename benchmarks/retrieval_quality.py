@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from intervals import wilson
 
 from asbuilt.retrieval.hybrid import HybridRetriever, Mode
 from asbuilt.retrieval.known_answers import KnownAnswer, answers, load_known_answers
@@ -58,16 +59,6 @@ OTHER_THINGS = (
     "How do I write a haiku?",
     "What time does the supermarket close?",
 )
-
-
-def wilson(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927)."""
-    if n == 0:
-        return 0.0, 1.0
-    p = successes / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return centre - half, centre + half
 
 
 def rank_of(retriever: HybridRetriever, case: KnownAnswer, mode: Mode) -> int | None:
@@ -148,7 +139,7 @@ def main() -> None:
     print(results.pop("state"))
     print("refused:", results.pop("refused"))
     print(
-        f"{'questions':<36} {'side':<7} {'n':>4} {'R@1':>7} {'R@5':>7}  95 % interval      {'R@10':>7} {'MRR':>6}"
+        f"{'questions':<36} {'side':<7} {'n':>4} {'R@1':>7} {'R@5':>7}  R@5, 95 %        {'R@10':>7} {'MRR':>6}"
     )
     for name, modes in results.items():
         for mode, row in modes.items():

@@ -112,9 +112,7 @@ class Index(Protocol):
         """
         ...
 
-    def search(
-        self, query: str | Vector, *, top_k: int, filters: Filters | None = None
-    ) -> list[ScoredId]:
+    def search(self, query: str | Vector, *, top_k: int, filters: Filters | None = None) -> list[ScoredId]:
         """The best points, best first; a string searches terms, a vector searches meaning."""
         ...
 
@@ -132,9 +130,7 @@ class Reranker(Protocol):
 class Retriever(Protocol):
     """A question -> the passages that may answer it."""
 
-    def retrieve(
-        self, query: str, *, top_k: int | None = None, filters: Filters | None = None
-    ) -> list[Hit]:
+    def retrieve(self, query: str, *, top_k: int | None = None, filters: Filters | None = None) -> list[Hit]:
         """At most `top_k` hits, best first. An empty list means nothing relevant was found."""
         ...
 
@@ -152,9 +148,7 @@ class Generator(Protocol):
         """Tokens that `messages` take as a prompt (exact where the engine can tell)."""
         ...
 
-    def stream(
-        self, messages: Sequence[Message], *, options: GenerationOptions
-    ) -> AsyncIterator[Event]:
+    def stream(self, messages: Sequence[Message], *, options: GenerationOptions) -> AsyncIterator[Event]:
         """TextDelta and ToolCall events, then exactly one Finished.
 
         Closing the iterator, or cancelling its task, stops the engine's work on it.

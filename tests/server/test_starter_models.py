@@ -85,7 +85,7 @@ def test_the_openai_client_reaches_every_model(url: str) -> None:
             for model in ("real", "llm")
         ]
         vector = client.embeddings.create(model="embedder", input="a queue").data[0].embedding
-        schema = {"type": "object", "properties": {"queue": {"type": "boolean"}}, "required": ["queue"]}
+        schema: Any = {"type": "object", "properties": {"queue": {"type": "boolean"}}, "required": ["queue"]}
         typed = client.chat.completions.create(
             model="llm",
             messages=[QUESTION],

@@ -59,9 +59,9 @@ def requantized(source: Path, *, cache: Path) -> Path:
     with source.open("rb") as stream:
         origin = file_digest(stream, "sha256").hexdigest()[:16]
     stem = f"{origin}-{_RECIPE}"
-    if (kept := _kept(cache, stem)) is not None:
-        return kept
     try:
+        if (kept := _kept(cache, stem)) is not None:
+            return kept
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f"{stem}.lock"):
             if (kept := _kept(cache, stem)) is not None:
