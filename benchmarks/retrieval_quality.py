@@ -138,9 +138,8 @@ def main() -> None:
         return
     print(results.pop("state"))
     print("refused:", results.pop("refused"))
-    print(
-        f"{'questions':<36} {'side':<7} {'n':>4} {'R@1':>7} {'R@5':>7}  R@5, 95 %        {'R@10':>7} {'MRR':>6}"
-    )
+    heads = f"{'R@1':>7} {'R@5':>7}  R@5, 95 %        {'R@10':>7} {'MRR':>6}"
+    print(f"{'questions':<36} {'side':<7} {'n':>4} {heads}")
     for name, modes in results.items():
         for mode, row in modes.items():
             low, high = row["recall@5 95%"]

@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Literal
 
-import snowballstemmer
+import Stemmer
 
 __all__ = ["FUNCTION_WORDS", "GENERIC", "NUMBER_WORDS", "UNITS", "negation", "opposites", "stem"]
 
@@ -148,7 +148,7 @@ def _plain_stem(word: str) -> str:
     folded = _folded(word).removesuffix("'s")
     folded = NUMBER_WORDS.get(folded) or _IRREGULAR.get(folded, folded)
     # A stemmer keeps state between calls and may not be shared by threads.
-    return str(snowballstemmer.stemmer("english").stemWord(folded))
+    return str(Stemmer.Stemmer("english").stemWord(folded))
 
 
 _SAME_STEMS = {_plain_stem(variant): _plain_stem(word) for variant, word in _SAME.items()}
