@@ -382,6 +382,18 @@ def test_a_result_that_is_too_long_for_the_model_is_cut(catalog: Catalog) -> Non
 # ---------------------------------------------------------------- going wrong
 
 
+def test_a_model_that_goes_round_in_circles_is_stopped(catalog: Catalog) -> None:
+    made, generator = assistant(catalog, "Keys expire after 90 days [1]. " + "The answer is yes. " * 100)
+    last = events_of(made, "How long?")[-1]
+    assert isinstance(last, Finished)
+    assert last.answer is not None
+    assert last.answer.text.count("The answer is yes.") == 8
+    assert last.answer.citations[0].verified
+    assert last.answer.notes == ("the model began to repeat itself and was stopped",)
+    assert last.reason == "length"
+    assert last.usage == Usage(generator.count_tokens(generator.requests[0][0]), 6 + 4 * 8)
+
+
 class Breaking(ScriptedGenerator):
     async def stream(
         self, messages: Sequence[Message], *, options: GenerationOptions

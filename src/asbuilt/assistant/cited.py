@@ -139,6 +139,8 @@ class CitedAssistant:
                 elif isinstance(event, TextDelta):
                     for delta in request.add_delta(event):
                         yield delta
+                    if finished := request.stopped(fitted):
+                        break
                 elif options.tools:
                     yield event
         if finished is None:
@@ -158,7 +160,7 @@ class CitedAssistant:
         """Tokens for the prompt: what the answer leaves, which is never less than half."""
         context = self._generator.context_tokens
         budget = context - min(options.max_tokens, context // 2) - self._tokens_of_tools(options)
-        return budget if self._max_prompt_tokens is None else min(budget, self._max_prompt_tokens)
+        return max(budget if self._max_prompt_tokens is None else min(budget, self._max_prompt_tokens), 0)
 
     def _tokens_of_tools(self, options: GenerationOptions) -> int:
         """About what the tools' descriptions take, wherever the model's template puts them."""

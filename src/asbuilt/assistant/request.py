@@ -10,6 +10,7 @@ from typing import Literal
 from asbuilt.assistant.fitting import Fitted
 from asbuilt.assistant.prompt import Prompt, outside, render_passage
 from asbuilt.assistant.question import last_question
+from asbuilt.assistant.repetition import repeats_itself
 from asbuilt.types import Chunk, Finished, Hit, Message, TextDelta, ToolCall, ToolResult, Usage
 
 __all__ = ["Request"]
@@ -31,6 +32,7 @@ class Request:
     transcript: list[Message] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     _round_text: str = ""
+    _round_deltas: int = 0
 
     @classmethod
     def of(
@@ -78,14 +80,23 @@ class Request:
         """Take newly generated text; returns what the reader gets, a gap between rounds included."""
         gap = "\n\n" if delta.text and self.text and not self._round_text else ""
         self._round_text += delta.text
+        self._round_deltas += 1
         self.text += gap + delta.text
         return [TextDelta(gap), delta] if gap else [delta]
+
+    def stopped(self, fitted: Fitted) -> Finished | None:
+        """The end of a round whose text goes round in circles; a delta is counted as one token."""
+        if not repeats_itself(self._round_text):
+            return None
+        self.notes += ("the model began to repeat itself and was stopped",)
+        usage = Usage(fitted.tokens, self._round_deltas)
+        return Finished(Message("assistant", self._round_text), usage, "length")
 
     def end_round(self, finished: Finished, *, calls: Sequence[ToolCall]) -> None:
         """Take the end of one generation. Calls to the caller's tools keep others from being run."""
         kept = tuple(call for call in calls if call.name in self.callers_tools) or tuple(calls)
         self.transcript.append(Message("assistant", self._round_text, tool_calls=kept))
-        self._round_text = ""
+        self._round_text, self._round_deltas = "", 0
         self.usage += finished.usage
         self.reason = "stop" if finished.reason == "tool_calls" and not kept else finished.reason
 

@@ -212,7 +212,7 @@ class Ingestion:
     def _draft(self, file: SourceFile, data: bytes, content_hash: str) -> NewVersion:
         reader_name, reader = self._choose_reader(file.name, data)
         document = reader.read(data, name=file.name)
-        document = replace(document, metadata={**place_of(file.source), **document.metadata})
+        document = replace(document, metadata={**document.metadata, **place_of(file.source)})
         chunks = self._chunker.chunk(document)
         if not chunks:
             raise ReadError("it has no text")
