@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,7 +117,21 @@ def test_a_client_that_goes_frees_the_engine(url: str, real: System) -> None:
     wait_for(lambda: engine.active_requests == 0)
 
 
-def test_memory_stays_within_bounds(url: str) -> None:
-    health = httpx.get(f"{url}/api/v1/health").json()
+def test_memory_stays_within_bounds(real: System, tmp_path: Path) -> None:
+    """In a process of its own: this one carries every other test's libraries and models."""
+    (tmp_path / "blueprint.yaml").write_text(real.blueprint.to_yaml())
+    write_pages(tmp_path / "docs")
+    command = [sys.executable, "-c", "from asbuilt.cli.main import main; main()", "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as server:
+        try:
+            assert server.stdout is not None
+            [url] = re.findall(r"http://[\d.:]+", server.stdout.readline().decode())
+            httpx.post(f"{url}/api/v1/documents", json={"files": ["docs"]}, timeout=60).raise_for_status()
+            chat = {"messages": [QUESTION], "stream": False, "max_tokens": 32}
+            answer = httpx.post(f"{url}/api/v1/chat", json=chat, timeout=60).json()
+            assert answer["usage"]["completion_tokens"] > 0
+            health = httpx.get(f"{url}/api/v1/health").json()
+        finally:
+            server.send_signal(signal.SIGINT)
     assert health["model_loaded"] is True
     assert health["memory_usage"]["resident_mib"] < 1_500
