@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -88,8 +88,7 @@ class ExactIndex:
         log = BatchLog(folder.path / _LOG)
         if folder.label() == label:
             self._dim = None
-            for batch in log.replay():
-                self._apply(batch)
+            self._apply(_merged(log.replay()))
             self._dim = self._dim or self._given_dim
             # At position 0 the feed starts over, so that what it once sent must not linger.
             if self._position > 0 and self._given_dim in (None, self._dim):
@@ -169,6 +168,18 @@ class ExactIndex:
             np.fromiter(counts.values(), dtype=np.int64, count=len(counts)),
             tags_of(point.payload),
         )
+
+
+def _merged(batches: Iterable[Batch]) -> Batch:
+    """One batch that does what `batches` do, one after the other, to an empty index."""
+    points: dict[int, IndexPoint] = {}
+    position, dim = 0, None
+    for batch in batches:
+        points |= {point.id: point for point in batch.points}
+        for point_id in batch.remove:
+            points.pop(point_id, None)
+        position, dim = batch.position, dim or batch.dim
+    return Batch(tuple(points.values()), (), position, dim)
 
 
 @dataclass(frozen=True, slots=True)

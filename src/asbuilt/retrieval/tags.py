@@ -20,6 +20,8 @@ from asbuilt.types import Filters, Scalar
 
 __all__ = ["tags_of", "wanted_tags"]
 
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
+
 
 def tags_of(payload: Mapping[str, Scalar]) -> list[str]:
     """A tag for every entry of `payload`. Raises UserError for a value that is not a scalar."""
@@ -46,7 +48,7 @@ def _tag(key: str, value: Scalar) -> str:
         raise _not_scalar(key, value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return json.dumps((key, value), separators=(",", ":"))
+    return _as_json((key, value))
 
 
 def _not_scalar(key: str, value: Any) -> UserError:
