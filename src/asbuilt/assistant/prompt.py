@@ -7,7 +7,6 @@ conversation so far, then passages and question, which are new each time.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asbuilt.assistant.quoting import FENCE_WORD, one_line, quoted, without_control_tokens
@@ -20,7 +19,6 @@ __all__ = [
     "Prompt",
     "outside",
     "render_passage",
-    "system_texts",
 ]
 
 NO_ANSWER = "The passages do not answer this."
@@ -85,8 +83,3 @@ def outside(message: Message) -> Message:
         tool_calls=message.tool_calls,
         tool_call_id=message.tool_call_id,
     )
-
-
-def system_texts(messages: Sequence[Message]) -> list[str]:
-    """What the conversation's own system messages say; they join the instructions."""
-    return [each.content.strip() for each in messages if each.role == "system" and each.content.strip()]
