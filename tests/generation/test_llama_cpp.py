@@ -120,7 +120,7 @@ def test_the_event_loop_runs_on_while_the_engine_works(opened: LlamaCppGenerator
 
 
 def test_cancelling_while_the_prompt_is_computed_stops_the_work(opened: LlamaCppGenerator) -> None:
-    prompt = long_prompt("horse", sentences=130)
+    prompt = long_prompt("horse", sentences=100)
 
     async def cancel() -> None:
         async def consume() -> None:
