@@ -60,7 +60,7 @@ def opened(cache: Path) -> Iterator[LlamaCppGenerator]:
     generator.close()
 
 
-def long_prompt(topic: str, *, sentences: int = 70) -> tuple[Message, ...]:
+def long_prompt(topic: str, *, sentences: int = 40) -> tuple[Message, ...]:
     """About 7 tokens a sentence, no other topic's."""
     return (Message("user", f"{topic}. " + f"The {topic} is on shelf seven. " * sentences),)
 
