@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from random import Random
 
 from asbuilt.errors import EndpointError
 from asbuilt.registry import component
@@ -28,7 +29,7 @@ class Stream:
 class TellingGenerator:
     """Says `text` word by word, one each `pause_s`, unless the question asks for something else:
 
-    - "slowly": without end, a word each 5 ms;
+    - "slowly": without end and never twice the same, `slow_bytes` in hexadecimal each 5 ms;
     - "mute": nothing, without end;
     - "fail at once", "fail later": as an endpoint does; "crash later": as a bug does;
     - "call": ends with a call of the first tool that it is offered.
@@ -37,6 +38,7 @@ class TellingGenerator:
     def __init__(self, *, text: str = WORDS, pause_s: float = 0.0) -> None:
         self._text = text
         self._pause_s = pause_s
+        self.slow_bytes = 4
         self.streams: list[Stream] = []
 
     @property
@@ -58,9 +60,10 @@ class TellingGenerator:
             if "mute" in question:
                 await asyncio.Event().wait()
             words = self._text.split(" ")
-            while stream.told < len(words) or "slowly" in question:
-                await asyncio.sleep(0.005 if "slowly" in question else self._pause_s)
-                word = words[stream.told % len(words)]
+            slowly = "slowly" in question
+            while slowly or stream.told < len(words):
+                await asyncio.sleep(0.005 if slowly else self._pause_s)
+                word = Random(stream.told).randbytes(self.slow_bytes).hex() if slowly else words[stream.told]
                 yield TextDelta(word if stream.told == 0 else f" {word}")
                 stream.told += 1
                 if "fail later" in question:

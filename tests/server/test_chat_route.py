@@ -164,6 +164,7 @@ def test_a_bug_after_the_first_token_tells_nothing_and_is_logged(
         ({"max_tokens": 1.5}, "#/max_tokens"),
         ({"stream": "yes"}, "#/stream"),
         ({"tools": [{"name": "no spaces"}]}, "#/tools/0/name"),
+        ({"tools": [{"name": "t", "parameters": {"x": "x" * 17_000}}]}, "#/tools/0/parameters"),
         ({"unknown": 1}, "#/unknown"),
     ],
 )

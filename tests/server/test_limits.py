@@ -150,6 +150,17 @@ def test_a_gate_lets_in_as_many_as_it_has_slots() -> None:
     asyncio.run(scenario())
 
 
+def test_a_gate_without_a_queue_refuses_at_once() -> None:
+    async def scenario() -> None:
+        gate = Gate(slots=1, wait_s=0)
+        assert await gate.enter()
+        assert not await gate.enter()
+        gate.leave()
+        assert await gate.enter()
+
+    asyncio.run(scenario())
+
+
 def test_only_a_few_wait_at_a_gate() -> None:
     async def scenario() -> None:
         gate = Gate(slots=1, wait_s=5)

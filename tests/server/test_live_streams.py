@@ -89,12 +89,15 @@ def test_a_client_that_does_not_read_is_given_up(
     system: System, generator: TellingGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sse, "_STALL_S", 0.1)
-    monkeypatch.setattr(generator, "_text", "x" * 300_000)
+    monkeypatch.setattr(generator, "slow_bytes", 150_000)
     with served(create_app(system)) as url, connect(url) as connection:
-        connection.sendall(request_bytes("/api/v1/chat", SLOWLY))
         before = len(generator.streams)
-        wait_for(lambda: len(generator.streams) >= before and generator.streams[-1].told > 2)
-        wait_for(lambda: generator.streams[-1].closed)
+        connection.sendall(request_bytes("/api/v1/chat", SLOWLY))
+        wait_for(lambda: len(generator.streams) > before)
+        stream = generator.streams[before]
+        wait_for(lambda: stream.closed)
+    assert stream.told > 2
+    assert not stream.finished
 
 
 def test_many_streams_at_once_are_whole(live_url: str) -> None:

@@ -16,6 +16,7 @@ from tests.server.parts import WORDS, TellingGenerator
 from asbuilt.system import System
 
 MESSAGES: Any = [{"role": "user", "content": "How do I delete all messages in a queue?"}]
+LARGE: Any = {"enum": ["x" * 100] * 200}
 TOOLS: Any = [
     {
         "type": "function",
@@ -198,6 +199,8 @@ def test_options_reach_the_generator(client: openai.OpenAI, generator: TellingGe
             ]
         },
         {"response_format": {"type": "json_schema"}},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": LARGE}}},
+        {"tools": [{"type": "function", "function": {"name": "t", "parameters": LARGE}}]},
         {"stop": ["a", "b", "c", "d", "e"]},
     ],
 )

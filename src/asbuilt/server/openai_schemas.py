@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 from pydantic_core import core_schema
 
 from asbuilt.errors import UserError
-from asbuilt.server.schemas import MAX_TOKENS, TOOL_NAME
+from asbuilt.server.schemas import MAX_TOKENS, TOOL_NAME, SchemaObject
 from asbuilt.types import GenerationOptions, Message, ToolCall, ToolSpec
 
 __all__ = ["ChatCompletionRequest", "EmbeddingsRequest", "ModelList", "OpenAIModel"]
@@ -81,7 +81,7 @@ class FunctionTool(_Request):
 
     name: str = Field(pattern=TOOL_NAME)
     description: str | None = Field(default=None, max_length=4_096)
-    parameters: dict[str, JsonValue] | None = None
+    parameters: SchemaObject | None = None
 
 
 class CompletionTool(_Request):
@@ -101,7 +101,7 @@ class JsonSchema(_Request):
     """A schema that the answer must match."""
 
     name: str | None = None
-    schema_: dict[str, JsonValue] = Field(alias="schema")
+    schema_: SchemaObject = Field(alias="schema")
 
 
 class ResponseFormat(_Request):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic_core import to_json
 
 from asbuilt.types import GenerationOptions, Message, ToolCall, ToolSpec
 
@@ -31,6 +32,7 @@ MAX_TOP_K = 100
 MAX_QUERY_CHARS = 8_192
 MAX_CHUNK_SIZE = 8_192
 MIN_CHUNK_SIZE = 64
+MAX_SCHEMA_BYTES = 16_384
 COLLECTION = r"^[\w][\w .:/-]{0,99}$"
 TOOL_NAME = r"^[A-Za-z0-9_-]{1,64}$"
 _INT64 = 2**63
@@ -39,6 +41,17 @@ _NO_ARGUMENTS: dict[str, JsonValue] = {"type": "object", "properties": {}}
 # Python's `int` has no end; what is stored and compared has.
 Integer = Annotated[int, Field(ge=-_INT64, lt=_INT64)]
 FilterValue = Annotated[str, Field(max_length=1_000)] | bool | Integer | float
+
+
+def _of_bounded_size(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if (size := len(to_json(schema))) > MAX_SCHEMA_BYTES:
+        raise ValueError(f"a schema may have {MAX_SCHEMA_BYTES:,} bytes; this one has {size:,}")
+    return schema
+
+
+# An engine turns a schema into a grammar, which takes it more than linear time: 2,000 alternatives
+# in 17 kB take llama.cpp eight seconds, and nothing can interrupt it.
+SchemaObject = Annotated[dict[str, JsonValue], AfterValidator(_of_bounded_size)]
 CollectionName = Annotated[str, Field(pattern=COLLECTION, examples=["default"])]
 
 
@@ -80,7 +93,7 @@ class ToolModel(_Request):
 
     name: str = Field(pattern=TOOL_NAME, examples=["price"])
     description: str = Field(default="", max_length=4_096, examples=["Price of a service in dollars"])
-    parameters: dict[str, JsonValue] = Field(
+    parameters: SchemaObject = Field(
         default_factory=lambda: dict(_NO_ARGUMENTS),
         description="JSON Schema of the arguments.",
         examples=[{"type": "object", "properties": {"service": {"type": "string"}}}],

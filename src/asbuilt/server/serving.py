@@ -95,9 +95,9 @@ class _Server(uvicorn.Server):
 def _bound(host: str, port: int) -> Iterator[socket.socket]:
     """A listening socket. It listens at once: a second server must not get as far as its models."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # IPv4 first: "localhost" may also be ::1, which those who write 127.0.0.1 would not reach.
+        family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
         # With the protocol, not 0: by it asyncio knows to send small packets at once (TCP_NODELAY).
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
