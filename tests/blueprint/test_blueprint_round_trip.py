@@ -21,6 +21,7 @@ from asbuilt.blueprint import (
     EvaluationMetric,
     EvaluationPlan,
     KnowledgeSpec,
+    LoadSpec,
     MachineSpec,
     PolicySpec,
     PortSpec,
@@ -100,8 +101,32 @@ BLUEPRINTS = st.builds(
     knowledge=st.builds(KnowledgeSpec, tuples(TEXT), TEXT, st.none() | TEXT),
     evaluation=st.builds(
         EvaluationPlan,
-        named(st.builds(DataSpec, NAME, TEXT)),
-        named(st.builds(EvaluationMetric, NAME, ANY_TEXT, TEXT, measure=ANY_TEXT, data=MAYBE, load=MAYBE)),
+        ANY_TEXT,
+        named(
+            st.builds(
+                EvaluationMetric,
+                NAME,
+                ANY_TEXT,
+                TEXT,
+                ANY_TEXT,
+                ANY_TEXT,
+                measure=ANY_TEXT,
+                data=MAYBE,
+                load=MAYBE,
+            )
+        ),
+        named(st.builds(DataSpec, NAME, ANY_TEXT, ANY_TEXT)),
+        tuples(TEXT),
+        named(
+            st.builds(
+                LoadSpec,
+                NAME,
+                NAME,
+                rate_per_s=AMOUNT,
+                duration_s=AMOUNT,
+                arrivals=st.sampled_from(["poisson", "constant"]),
+            )
+        ),
     ),
     policy=st.builds(PolicySpec, tuples(TEXT)),
 )  # fmt: skip
@@ -173,7 +198,7 @@ evaluation:
   data:
     known-answers: {path: data/known-answers.jsonl}
   metrics:
-    retrieval: {target: ">= 90 %", measure: recall@5, data: known-answers}
+    retrieval: {measure: recall@5, data: known-answers, target: ">= 90 %"}
 """
     )
 
@@ -202,7 +227,6 @@ Blueprint(
     ),
     target=MachineSpec(memory_gib=64.0, bandwidth_gbs=273.5),
     evaluation=EvaluationPlan(
-        datasets=(DataSpec("known-answers", "data/known-answers.jsonl"),),
         metrics=(
             EvaluationMetric(
                 "retrieval",
@@ -211,6 +235,7 @@ Blueprint(
                 data="known-answers",
             ),
         ),
+        datasets=(DataSpec("known-answers", path="data/known-answers.jsonl"),),
     ),
 )"""
     )

@@ -13,7 +13,10 @@ NAME_KEY = "\tname"
 """Stands for the key under which a named value is written. No key of a file looks like this: `parse`
 refuses what cannot be printed."""
 
-_FIRST = ("blueprint", "system", "target", "name", "use", "purpose", "needs", "dependencies", "config")
+_FIRST = (
+    "blueprint", "system", "measure", "data", "load", "target", "name", "use", "purpose", "needs",
+    "dependencies", "config",
+)  # fmt: skip
 """Keys that are written first; the others follow in the order of their fields."""
 
 

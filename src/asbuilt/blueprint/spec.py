@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -45,6 +45,7 @@ __all__ = [
     "EvaluationMetric",
     "EvaluationPlan",
     "KnowledgeSpec",
+    "LoadSpec",
     "MachineSpec",
     "PolicySpec",
     "PortSpec",
@@ -76,6 +77,13 @@ def _by_name(value: Any) -> Any:
     if not isinstance(value, list | tuple) or not all(map(is_value, value)):
         raise PydanticCustomError("by_name", "must be a mapping with a name for each entry")
     return value
+
+
+def _data_sets(value: Any) -> Any:
+    """Like `_by_name`; in a list, a string is the name of a data set that is still planned."""
+    if isinstance(value, list | tuple):
+        value = [DataSpec(each) if isinstance(each, str) else each for each in value]
+    return _by_name(value)
 
 
 def _unique(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -273,19 +281,46 @@ class KnowledgeSpec:
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class DataSpec:
-    """A data set of the evaluation."""
+    """A data set of the evaluation: JSON lines, one case each. Without `path` it is still planned."""
 
     name: _Key
-    path: Text
+    path: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class LoadSpec:
+    """Requests sent on a schedule of their own, whether or not earlier ones are answered (open loop).
+
+    `rate_per_s` requests a second on average with the questions of `data`, for `duration_s` after
+    `warmup_s` that do not count. One that is not answered within `timeout_s` has failed.
+    """
+
+    name: _Key
+    data: Name
+    route: Literal["chat", "search"] = "chat"
+    rate_per_s: Annotated[Number, Field(gt=0, le=10_000)] = 1.0
+    duration_s: Annotated[Number, Field(gt=0, le=86_400)] = 60.0
+    warmup_s: Annotated[Number, Field(ge=0, le=3600)] = 5.0
+    timeout_s: Annotated[Number, Field(gt=0, le=3600)] = 30.0
+    arrivals: Literal["poisson", "constant"] = "poisson"
+    seed: Annotated[Whole, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class EvaluationMetric:
-    """What is measured and what it must reach: ``recall@5`` on `data`, ``>= 90 %``."""
+    """What is measured and what it must reach: ``recall@5`` on `data`, ``>= 90 %``.
+
+    `measure` is one of `asbuilt.blueprint.measures`, taken from the cases of `data`, from requests
+    under `load`, or from both. Without it the metric is still planned; `measurement_method` then
+    says in words how it will be measured. `frequency` is how often.
+    """
 
     name: _Key
     description: str = ""
     target: str = ""
+    measurement_method: Annotated[str, Field(validation_alias="method")] = ""
+    frequency: str = ""
     measure: str = field(default="", kw_only=True)
     data: Name | None = field(default=None, kw_only=True)
     load: Name | None = field(default=None, kw_only=True)
@@ -293,15 +328,27 @@ class EvaluationMetric:
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class EvaluationPlan:
-    """Metrics, and the data sets that they are measured on."""
+    """Metrics, the data sets and loads that they are measured with, and what to compare with.
 
+    In Python a data set may be given by its name alone. `project_name` defaults to the system's.
+    `baselines` that asbuilt can run are in `asbuilt.blueprint.measures.BASELINES`; others are notes.
+    """
+
+    project_name: Annotated[str, Field(validation_alias="project")] = ""
+    metrics: Annotated[tuple[EvaluationMetric, ...], BeforeValidator(_by_name), AfterValidator(_unique)] = ()
     datasets: Annotated[
         tuple[DataSpec, ...],
-        BeforeValidator(_by_name),
+        BeforeValidator(_data_sets),
         AfterValidator(_unique),
         Field(validation_alias="data"),
     ] = ()
-    metrics: Annotated[tuple[EvaluationMetric, ...], BeforeValidator(_by_name), AfterValidator(_unique)] = ()
+    baselines: tuple[Text, ...] = ()
+    loads: Annotated[
+        tuple[LoadSpec, ...],
+        BeforeValidator(_by_name),
+        AfterValidator(_unique),
+        Field(validation_alias="load"),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)

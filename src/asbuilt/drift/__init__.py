@@ -1,0 +1,1 @@
+"""Where the running system and the drawing part."""

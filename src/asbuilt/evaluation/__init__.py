@@ -1,0 +1,1 @@
+"""Cases, runs, load and verdicts: does the system hold its targets?"""

@@ -1,0 +1,1 @@
+"""Machines, models, memory arithmetic and speed forecasts: what fits where, before it runs."""

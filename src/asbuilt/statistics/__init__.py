@@ -1,0 +1,1 @@
+"""Intervals, tests and sample sizes: what a number of observations can prove."""
