@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint
 
 import pytest
 
@@ -80,3 +81,11 @@ def test_a_taken_name_is_refused() -> None:
 def test_an_allowed_import_that_is_missing_says_so() -> None:
     with pytest.raises(MissingError, match="'no_such_module_here'"):
         registry.allow_import("no_such_module_here")
+
+
+def test_a_broken_plugin_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = EntryPoint(name="half", value="no_such_module_of_a_plugin", group="asbuilt.components")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [broken])
+    monkeypatch.setattr(registry, "_plugins_loaded", False)
+    with pytest.raises(MissingError, match=r"'half' cannot be imported.*no_such_module_of_a_plugin"):
+        registry.names()

@@ -173,12 +173,22 @@ def component(name: str) -> Callable[[type[T]], type[T]]:
 
 
 def load_plugins() -> None:
-    """Import every module named by an ``asbuilt.components`` entry point (once a process)."""
+    """Import every module named by an ``asbuilt.components`` entry point (once a process).
+
+    Raises MissingError that names the package of one that cannot be imported.
+    """
     global _plugins_loaded
     if _plugins_loaded:
         return
     for entry in entry_points(group="asbuilt.components"):
-        importlib.import_module(entry.value)
+        try:
+            importlib.import_module(entry.value)
+        except Exception as error:  # another package's module: anything may happen
+            package = entry.dist.name if entry.dist else entry.name
+            raise MissingError(
+                f"the components of {package!r} cannot be imported: {type(error).__name__}: {error}.",
+                hint=f"Update {package} or uninstall it.",
+            ) from error
     _plugins_loaded = True
 
 
