@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from asbuilt.errors import BugError, EndpointError, MissingError, NotFoundError, UserError
 from asbuilt.generation import models
-from asbuilt.generation.gguf import Q4_1, read_header
 from asbuilt.generation.llama_cpp import LlamaCppGenerator
 from asbuilt.generation.models import STARTER, find_model, starter_models
+from asbuilt.resources.gguf import Q4_1, read_header
 from asbuilt.roles import Generator
 from asbuilt.testing.generator_contract import GeneratorContract, events_of, finished
 from asbuilt.types import Finished, GenerationOptions, Message, TextDelta, ToolCall, ToolSpec

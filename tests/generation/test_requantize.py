@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
-from tests.generation.gguf_files import gguf_bytes
+from tests.resources.gguf_files import gguf_bytes
 
 from asbuilt.errors import StorageError
 from asbuilt.generation import requantize
-from asbuilt.generation.gguf import Q4_1, Q8_0, read_header
 from asbuilt.generation.requantize import q4_1_to_q8_0, requantized, worthwhile
+from asbuilt.resources.gguf import Q4_1, Q8_0, read_header
 
 HALVES = st.floats(-1000, 1000, width=16)
 

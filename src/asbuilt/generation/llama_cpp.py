@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from asbuilt.errors import BugError, EndpointError, UserError
 from asbuilt.generation.chat_wire import ChunkReader, chat_request
-from asbuilt.generation.gguf import GgufHeader, read_header
 from asbuilt.generation.models import STARTER, find_model
 from asbuilt.generation.requantize import default_cache, requantized, worthwhile
 from asbuilt.generation.tool_schema import ReplyReader, with_tools_in_words
 from asbuilt.registry import component
+from asbuilt.resources.gguf import GgufHeader, read_header
 from asbuilt.types import Event, Finished, GenerationOptions, Message, TextDelta
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from asbuilt.errors import StorageError
-from asbuilt.generation.gguf import Q4_1, Q8_0, GgufHeader, TensorInfo, read_header
+from asbuilt.resources.gguf import Q4_1, Q8_0, GgufHeader, TensorInfo, read_header
 
 __all__ = ["default_cache", "q4_1_to_q8_0", "requantized", "worthwhile"]
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.generation.gguf_files import gguf_bytes
+from tests.resources.gguf_files import gguf_bytes
 
 from asbuilt.errors import NotFoundError, UserError
-from asbuilt.generation.gguf import Q4_1, TensorInfo, read_header
+from asbuilt.resources.gguf import Q4_1, TensorInfo, read_header
 
 VALUES = st.one_of(
     st.booleans(),
