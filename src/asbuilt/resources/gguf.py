@@ -10,6 +10,7 @@ import struct
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,27 @@ import numpy as np
 
 from asbuilt.errors import NotFoundError, UserError
 
-__all__ = ["Q4_1", "Q8_0", "TYPE_NAMES", "GgufHeader", "TensorInfo", "read_header"]
+__all__ = ["BLOCKS", "Q4_1", "Q8_0", "TYPE_NAMES", "TYPE_NUMBERS", "GgufHeader", "TensorInfo", "read_header"]
 
 Q4_1, Q8_0 = 3, 8
-TYPE_NAMES = {
-    0: "F32", 1: "F16", 2: "Q4_0", Q4_1: "Q4_1", 6: "Q5_0", 7: "Q5_1", Q8_0: "Q8_0", 10: "Q2_K",
-    11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 20: "IQ4_NL", 23: "IQ4_XS", 30: "BF16", 39: "MXFP4",
+_TYPES: Mapping[int, tuple[str, int, int]] = {
+    0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), Q4_1: ("Q4_1", 32, 20), 6: ("Q5_0", 32, 22),
+    7: ("Q5_1", 32, 24), Q8_0: ("Q8_0", 32, 34), 9: ("Q8_1", 32, 36), 10: ("Q2_K", 256, 84),
+    11: ("Q3_K", 256, 110), 12: ("Q4_K", 256, 144), 13: ("Q5_K", 256, 176), 14: ("Q6_K", 256, 210),
+    15: ("Q8_K", 256, 292), 16: ("IQ2_XXS", 256, 66), 17: ("IQ2_XS", 256, 74), 18: ("IQ3_XXS", 256, 98),
+    19: ("IQ1_S", 256, 50), 20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256, 110), 22: ("IQ2_S", 256, 82),
+    23: ("IQ4_XS", 256, 136), 24: ("I8", 1, 1), 25: ("I16", 1, 2), 26: ("I32", 1, 4), 27: ("I64", 1, 8),
+    28: ("F64", 1, 8), 29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54),
+    35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17), 40: ("NVFP4", 64, 36), 41: ("Q1_0", 128, 18),
 }  # fmt: skip
-"""The tensor types that models are commonly stored in."""
+"""Number -> name, weights in a block, bytes of a block. Source: gguf-py/gguf/constants.py in llama.cpp."""
+
+TYPE_NAMES: Mapping[int, str] = {number: name for number, (name, _, _) in _TYPES.items()}
+TYPE_NUMBERS: Mapping[str, int] = {name: number for number, name in TYPE_NAMES.items()}
+BLOCKS: Mapping[int, tuple[int, int]] = {
+    number: (size, bytes_) for number, (_, size, bytes_) in _TYPES.items()
+}
+"""Type number -> weights in a block and bytes of a block."""
 
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
@@ -39,6 +53,21 @@ class TensorInfo:
     shape: tuple[int, ...]
     type: int
     offset: int
+
+    @property
+    def params(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def size_bytes(self) -> int:
+        """Raises UserError for a type of block that is not known."""
+        if self.type not in BLOCKS:
+            raise UserError(
+                f"tensor {self.name!r} is stored as type {self.type}, whose size is not known.",
+                hint="Convert the model to a common type, such as Q8_0 or Q4_K_M.",
+            )
+        weights, size = BLOCKS[self.type]
+        return self.params // weights * size
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +88,15 @@ class GgufHeader:
     def context_length(self) -> int:
         """Tokens that the model was trained on; 0 when it does not say."""
         return int(self.metadata.get(f"{self.architecture}.context_length", 0))
+
+    @property
+    def params(self) -> int:
+        return sum(tensor.params for tensor in self.tensors)
+
+    @property
+    def weights_bytes(self) -> int:
+        """What its tensors take in memory. Raises UserError for a type of block that is not known."""
+        return sum(tensor.size_bytes for tensor in self.tensors)
 
     @property
     def quantisation(self) -> str:
