@@ -58,6 +58,7 @@ VERSION = 1
 MAX_NAME = 100  # characters; YAML readers stop at 1,024 for a key
 MAX_CONFIG_DEPTH = 16  # levels; `parse` allows twice as many in a file
 
+_ROUTE = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/[A-Za-z0-9._~{}-]+)+", re.ASCII)
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
 
 # Python says `estimated_hours=`, YAML says `hours:`; neither understands the other's word.
@@ -112,6 +113,12 @@ def _known_version(value: int) -> int:
 def _prefix(value: str) -> str:
     if not _PREFIX.fullmatch(value):
         raise PydanticCustomError("prefix", "must start with '/', and hold only words between slashes")
+    return value
+
+
+def _route(value: str) -> str:
+    if not _ROUTE.fullmatch(value):
+        raise PydanticCustomError("route", "must be a method and a path, such as POST /chat")
     return value
 
 
@@ -250,13 +257,15 @@ class MachineSpec:
 class ApiSpec:
     """How the system is served, and the limits of a request.
 
-    `roots` are the folders from which a request may name files on this machine. A request that
+    `routes` are the operations below `prefix` that clients may rely on (``POST /chat``); where any
+    are declared, `asbuilt drift` holds them against those that are served. `roots` are the folders from which a request may name files on this machine. A request that
     finds `max_concurrency` others running waits `queue_seconds` at most.
     """
 
     prefix: Annotated[str, AfterValidator(_prefix)] = "/api/v1"
     host: Text = "127.0.0.1"
     port: Annotated[Whole, Field(ge=0, le=65_535)] = 8321
+    routes: tuple[Annotated[str, AfterValidator(_route)], ...] = ()
     roots: tuple[Text, ...] = ()
     require_keys: Annotated[bool, Strict()] = False
     max_body_mib: Annotated[Number, Field(gt=0, le=4096)] = 32

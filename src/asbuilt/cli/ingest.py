@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asbuilt.cli.interrupt import stop_on_interrupt
 from asbuilt.cli.output import BlueprintOption, JsonOption, note, print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -40,7 +37,11 @@ def ingest(
     from asbuilt.system import System
 
     started = time.monotonic()
-    with System.load(blueprint) as system, _stop_on_interrupt() as stop, progress_bar(quiet=json) as progress:
+    with (
+        System.load(blueprint) as system,
+        stop_on_interrupt("batch") as stop,
+        progress_bar(quiet=json) as progress,
+    ):
         report = system.ingest(
             paths, collection=collection, prune=prune, retry=retry, progress=progress, stop=stop
         )
@@ -63,21 +64,3 @@ def _summarise(report: IngestionReport, seconds: float) -> None:
     )
     for receipt in report.quarantined:
         note(f"quarantined: {receipt.source}: {receipt.reason}")
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    """The first Ctrl-C asks to stop after the current batch, the second stops at once."""
-    stop = threading.Event()
-
-    def handle(_number: int, _frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        note("Stopping after this batch (Ctrl-C again to stop at once)...")
-
-    previous = signal.signal(signal.SIGINT, handle)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,69 @@
+"""Layer 2: the declared API against the operations that are served."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from asbuilt.blueprint import ApiSpec, Loaded
+from asbuilt.blueprint.fault import shown
+from asbuilt.drift.difference import Difference
+
+__all__ = ["contract_differences", "operations"]
+
+_METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+_PARAMETER = re.compile(r"\{[^}]*\}")
+
+
+def operations(openapi: Mapping[str, Any]) -> frozenset[str]:
+    """``POST /api/v1/chat`` and so on, of an OpenAPI document."""
+    return frozenset(
+        f"{method.upper()} {path}"
+        for path, item in openapi.get("paths", {}).items()
+        for method in item
+        if method in _METHODS
+    )
+
+
+def contract_differences(loaded: Loaded, api: ApiSpec, served: Collection[str]) -> list[Difference]:
+    """`served` are operations with their whole path. What parameters are called makes no difference.
+
+    Operations outside of the declared prefix (the OpenAI-compatible ones) are not part of it, unless
+    nothing at all is served below it.
+    """
+    tree = loaded.tree
+    below = {
+        _unnamed(f"{method} {path.removeprefix(api.prefix)}")
+        for method, _, path in (operation.partition(" ") for operation in served)
+        if path.startswith(f"{api.prefix}/")
+    }
+    if not below:
+        message = "nothing is served below this prefix"
+        return [Difference("contract", tree.fault(("api", "prefix"), message, value=shown(api.prefix)))]
+    if not api.routes:
+        return []
+    found = [
+        Difference(
+            "contract",
+            tree.fault(
+                ("api", "routes", number),
+                "is declared, but not served",
+                value=shown(route),
+                allowed=tuple(sorted(below)),
+                word=route,
+            ),
+        )
+        for number, route in enumerate(api.routes)
+        if _unnamed(route) not in below
+    ]
+    declared = {_unnamed(route) for route in api.routes}
+    found += [
+        Difference("contract", tree.fault(("api", "routes"), "is served, but not declared", value=extra))
+        for extra in sorted(below - declared)
+    ]
+    return found
+
+
+def _unnamed(route: str) -> str:
+    return _PARAMETER.sub("{}", route)

@@ -1,0 +1,176 @@
+"""Runs on disk: outcomes are appended as they come, so that an interrupted run goes on where it was.
+
+.asbuilt/evaluation/RUN/
+├── run.json        what was evaluated, on what, when; written first
+├── outcomes.jsonl  a line for each case, appended and flushed as it is done
+├── result.json     measurements and verdicts; only a finished run has it
+└── report.html     the same for people
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from asbuilt.errors import NotFoundError, StorageError, UserError
+from asbuilt.evaluation.outcome import Outcome
+
+__all__ = ["Journal", "Runs", "write_whole"]
+
+_RUN, _OUTCOMES, _RESULT, REPORT = "run.json", "outcomes.jsonl", "result.json", "report.html"
+_NAME = re.compile(r"[0-9]{8}-[0-9]{6}(-[0-9]+)?", re.ASCII)
+
+
+class Journal:
+    """The outcomes of one run, remembered as they are added. Used in a `with` statement."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self.outcomes: dict[tuple[str, str, str, str], Outcome] = {}
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        file = self.folder / _OUTCOMES
+        try:
+            whole = 0
+            if file.exists():
+                for line in file.read_bytes().splitlines(keepends=True):
+                    outcome = _outcome(line)
+                    if outcome is None:  # the last line of a process that was killed
+                        break
+                    self.outcomes[outcome.key] = outcome
+                    whole += len(line)
+                os.truncate(file, whole)
+            self._file = file.open("a", encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"cannot write {file}: {error.strerror}.") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def add(self, outcome: Outcome) -> None:
+        """Remember an outcome; it survives the process. Raises StorageError."""
+        assert self._file is not None, "a journal is used in a with statement"
+        try:
+            self._file.write(json.dumps(outcome.to_json(), ensure_ascii=False, allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise StorageError(f"cannot write {self._file.name}: {error.strerror}.") from error
+        self.outcomes[outcome.key] = outcome
+
+    def finish(self, result: Mapping[str, Any], report: str) -> Path:
+        """Write the result and the report; returns the report's file."""
+        write_whole(self.folder / REPORT, report)
+        write_whole(self.folder / _RESULT, _json(result))
+        return self.folder / REPORT
+
+
+class Runs:
+    """All runs of a project, in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def names(self) -> list[str]:
+        """Finished runs, oldest first."""
+        return [name for name in self._all() if (self._folder / name / _RESULT).exists()]
+
+    def result(self, name: str) -> dict[str, Any]:
+        """The result of a finished run; "last" is the newest. Raises NotFoundError, StorageError."""
+        names = self.names()
+        if name == "last" and names:
+            name = names[-1]
+        if name not in names:
+            known = f"Finished runs: {', '.join(names[-5:])}." if names else "No run is finished yet."
+            raise NotFoundError(f"there is no finished run {name!r}.", hint=known)
+        file = self._folder / name / _RESULT
+        try:
+            result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StorageError(f"{file} cannot be read: {error}.") from error
+        return result
+
+    def begin(self, about: Mapping[str, Any], *, fresh: bool = False) -> Journal:
+        """A journal for a run of what `about` describes.
+
+        The newest unfinished run with the same `about["fingerprint"]` goes on, unless `fresh`.
+        """
+        if not fresh:
+            for name in reversed(self._all()):
+                folder = self._folder / name
+                if not (folder / _RESULT).exists() and _fingerprint(folder) == about["fingerprint"]:
+                    return Journal(folder)
+        try:
+            folder = self._new_folder()
+            write_whole(folder / _RUN, _json({"run": folder.name, **about}))
+        except OSError as error:
+            raise StorageError(f"cannot create {self._folder}: {error.strerror}.") from error
+        return Journal(folder)
+
+    def _all(self) -> list[str]:
+        if not self._folder.is_dir():
+            return []
+        return sorted(each.name for each in self._folder.iterdir() if _NAME.fullmatch(each.name))
+
+    def _new_folder(self) -> Path:
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        for number in range(1, 100):
+            folder = self._folder / (stamp if number == 1 else f"{stamp}-{number}")
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            return folder
+        raise UserError(f"too many evaluations began in one second in {self._folder}.")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write `text` so that a reader, or the next process after a kill, finds all of it or none.
+
+    Raises StorageError.
+    """
+    aside = file.with_name(f".{file.name}.{os.getpid()}.new")
+    try:
+        with aside.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(file)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise StorageError(
+            f"cannot write {file}: {error.strerror}.", hint="Choose another place, or free some space."
+        ) from error
+
+
+def _outcome(line: bytes) -> Outcome | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        return Outcome.from_json(json.loads(line))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _fingerprint(folder: Path) -> str | None:
+    try:
+        found = json.loads((folder / _RUN).read_text(encoding="utf-8")).get("fingerprint")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"

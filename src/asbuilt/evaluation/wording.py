@@ -1,0 +1,34 @@
+"""Amounts in words, the same in the terminal and in the report."""
+
+from __future__ import annotations
+
+import math
+
+from asbuilt.evaluation.result import Comparison, Measurement
+
+__all__ = ["amount", "difference", "interval"]
+
+
+def amount(value: float | None, unit: str) -> str:
+    """``90.4 %``, ``2.31 s``, ``11.2 /s``; a share is stored from 0 to 1."""
+    if value is None:
+        return ""
+    if math.isinf(value):
+        return "never" if unit == "s" else "unbounded"
+    if unit == "share":
+        return f"{100 * value:.1f} %"
+    return f"{value:.3g} {unit}".rstrip()
+
+
+def interval(m: Measurement) -> str:
+    """``86.1 % to 92.9 %``."""
+    if m.low is None or m.high is None:
+        return ""
+    return f"{amount(m.low, m.unit)} to {amount(m.high, m.unit)}"
+
+
+def difference(c: Comparison, unit: str) -> str:
+    """``+4.2 points (+1.0 to +7.5)`` for shares, in the unit otherwise."""
+    if unit == "share":
+        return f"{100 * c.difference:+.1f} points ({100 * c.low:+.1f} to {100 * c.high:+.1f})"
+    return f"{c.difference:+.3g} {unit} ({c.low:+.3g} to {c.high:+.3g})"
