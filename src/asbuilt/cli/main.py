@@ -16,6 +16,7 @@ app = typer.Typer(
     name="asbuilt",
     help="Design, build, serve and prove an AI system on one workstation, from one blueprint.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: rich would take longer to import than all the rest
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
