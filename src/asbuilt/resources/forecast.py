@@ -82,6 +82,11 @@ def decode_rate(
 
     It holds when the model lies wholly in the machine's fast memory. Raises UserError for an encoder.
     """
+    if machine.bandwidth_gbs is None:
+        raise UserError(
+            f"the memory bandwidth of {machine.name} is not known.",
+            hint="State it: target: {memory_gib: 64, bandwidth_gbs: 400}.",
+        )
     if shape.encoder_only:
         raise UserError(f"a {shape.family} model writes no tokens.", hint="Ask for a language model.")
     size = read_bytes(shape, weights, depth=depth, cache_type_k=cache_type_k, cache_type_v=cache_type_v)
