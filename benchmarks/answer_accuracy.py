@@ -19,8 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from intervals import wilson
-
+from asbuilt.statistics.estimate import wilson
 from asbuilt.system import System
 from asbuilt.types import Event, Finished, GenerationOptions, Message
 
@@ -40,7 +39,7 @@ async def text_of(events: AsyncIterator[Event]) -> str:
 def instructions(project: Path, n: int) -> list[dict[str, str]]:
     lines = (project / "data/cli-commands.jsonl").read_text(encoding="utf-8").splitlines()
     rows: list[dict[str, str]] = [json.loads(line) for line in lines]
-    return sorted(rows, key=lambda row: sha256(row["instruction"].encode()).digest())[:n]
+    return sorted(rows, key=lambda row: sha256(row["question"].encode()).digest())[:n]
 
 
 def main() -> None:
@@ -56,11 +55,11 @@ def main() -> None:
     right = {"model alone": 0, "retrieval alone": 0, "model with retrieval": 0}
     with System.load(arguments.project / "blueprint.yaml") as system:
         for done, row in enumerate(rows, start=1):
-            asked = Message("user", row["instruction"])
+            asked = Message("user", row["question"])
             bare = asyncio.run(
                 text_of(system.generator.stream([Message("system", BARE), asked], options=OPTIONS))
             )
-            hits = system.retriever.retrieve(row["instruction"], top_k=1)
+            hits = system.retriever.retrieve(row["question"], top_k=1)
             cited = asyncio.run(text_of(system.assistant.answer([asked], options=OPTIONS)))
             answers = {
                 "model alone": bare,

@@ -18,10 +18,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from intervals import wilson
-
+from asbuilt.blueprint.cases import Case
 from asbuilt.retrieval.hybrid import HybridRetriever, Mode
-from asbuilt.retrieval.known_answers import KnownAnswer, answers, load_known_answers
+from asbuilt.retrieval.known_answers import answers, load_known_answers
+from asbuilt.statistics.estimate import wilson
 from asbuilt.system import System
 
 MODES: tuple[Mode, ...] = ("terms", "dense", "hybrid")
@@ -61,7 +61,7 @@ OTHER_THINGS = (
 )
 
 
-def rank_of(retriever: HybridRetriever, case: KnownAnswer, mode: Mode) -> int | None:
+def rank_of(retriever: HybridRetriever, case: Case, mode: Mode) -> int | None:
     """Rank (from 1) of the first document that answers, within DEPTH."""
     alone = None if mode == "hybrid" else mode
     hits = retriever.explain(case.question, top_k=DEPTH, mode=alone).hits
@@ -92,11 +92,9 @@ def half(question: str) -> str:
     return "A" if sha256(question.encode()).digest()[0] % 2 == 0 else "B"
 
 
-def sets_of(project: Path) -> dict[str, list[KnownAnswer]]:
+def sets_of(project: Path) -> dict[str, list[Case]]:
     known = load_known_answers(project / "data/known-answers.jsonl")
-    everyday_file = project / "data/everyday.jsonl"
-    everyday = load_known_answers(everyday_file)
-    splits = [json.loads(line)["split"] for line in everyday_file.read_text().splitlines() if line.strip()]
+    everyday = load_known_answers(project / "data/everyday.jsonl")
     named = {
         "known-answers": known,
         "known-answers, half A (fitted on)": [case for case in known if half(case.question) == "A"],
@@ -104,7 +102,7 @@ def sets_of(project: Path) -> dict[str, list[KnownAnswer]]:
         "everyday": everyday,
     }
     for split in ("dev", "test"):
-        named[f"everyday, {split}"] = [case for case, of in zip(everyday, splits, strict=True) if of == split]
+        named[f"everyday, {split}"] = [case for case in everyday if case.split == split]
     return named
 
 

@@ -81,7 +81,7 @@ def known_answers(left_out: Counter[str]) -> list[Record]:
     left_out["question that several operations share"] += sum(len(p) for p in found.values() if len(p) > 1)
     unique = {answers[0]: question for question, answers in found.items() if len(answers) == 1}
     return [
-        {"id": f"k{number:03}", "question": unique[page], "answer": page}
+        {"id": f"k{number:03}", "question": unique[page], "documents": [page]}
         for number, page in enumerate(_sample(unique, left_out), 1)
     ]
 
@@ -108,7 +108,12 @@ def cli_commands(left_out: Counter[str]) -> list[Record]:
     left_out["instruction that several pages share"] += sum(n for n in shared.values() if n > 1)
     unique = {page: pair for page, pair in found.items() if shared[pair[0]] == 1}
     return [
-        {"id": f"c{number:03}", "instruction": unique[page][0], "reference": unique[page][1], "page": page}
+        {
+            "id": f"c{number:03}",
+            "question": unique[page][0],
+            "documents": [page],
+            "reference": unique[page][1],
+        }
         for number, page in enumerate(_sample(unique, left_out), 1)
     ]
 

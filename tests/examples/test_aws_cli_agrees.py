@@ -43,7 +43,7 @@ def is_api_operation(page: str) -> bool:
 def sendable() -> list[str]:
     """Some references that call an API operation and that the CLI can parse without a file or the network."""
     records = [json.loads(line) for line in REFERENCES.read_text(encoding="utf-8").splitlines()]
-    commands = [record["reference"] for record in records[::5] if is_api_operation(record["page"])]
+    commands = [record["reference"] for record in records[::5] if is_api_operation(record["documents"][0])]
     return [
         command
         for command in commands

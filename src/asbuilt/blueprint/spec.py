@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
@@ -31,6 +32,7 @@ from pydantic_core import PydanticCustomError
 
 from asbuilt.blueprint.data import NAME_KEY, is_value, to_data
 from asbuilt.blueprint.emit import emit
+from asbuilt.blueprint.render.words import component_markdown, evaluation_markdown, evaluation_text
 from asbuilt.blueprint.shape import shape
 from asbuilt.blueprint.source import source
 from asbuilt.blueprint.tree import parse
@@ -160,6 +162,10 @@ def _printable(name: str) -> str:
     return name
 
 
+def _title(title: str) -> str:
+    return _printable(title) if title else title
+
+
 def _plain_mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise PydanticCustomError("mapping", "must be a mapping")
@@ -170,6 +176,8 @@ def _plain_mapping(value: Any) -> dict[str, Any]:
 Text = Annotated[str, StringConstraints(pattern=r"\S")]
 """Not blank."""
 Name = Annotated[str, AfterValidator(_printable)]
+Title = Annotated[str, AfterValidator(_title)]
+"""How people call it, where its name alone would not say it; "" for none."""
 _Key = Annotated[Name, Field(validation_alias=NAME_KEY)]
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -179,7 +187,11 @@ Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 
 
 class ComponentStatus(StrEnum):
-    """How far a component is, by hand. What evidence says is shown beside it."""
+    """How far a component is, by hand. What evidence says is shown beside it.
+
+    >>> [status.value for status in ComponentStatus]
+    ['planned', 'in_progress', 'complete', 'blocked']
+    """
 
     PLANNED = "planned"
     IN_PROGRESS = "in_progress"
@@ -189,7 +201,11 @@ class ComponentStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class PortSpec:
-    """An input or output. `type` is written as in a Python annotation."""
+    """An input or output. `type` is written as in a Python annotation.
+
+    >>> PortSpec("query", "str", "What the user asked")
+    PortSpec(name='query', type='str', description='What the user asked')
+    """
 
     name: Name
     type: Text
@@ -200,12 +216,44 @@ class PortSpec:
 class ComponentSpec:
     """A component of the drawing.
 
+    - `inputs` and `outputs` are PortSpecs, or mappings with their fields.
     - `use` names what plays it, ``role/name`` in the registry; None is still *planned*.
     - `needs`: constructor keyword to component(s), for those that are not found by their role alone;
       None leaves an optional need empty.
     - `dependencies`: components that must stand before this one without being given to it.
     - `config`: the constructor's other keywords; JSON values.
     - `estimated_hours`: work to build it; None is not estimated.
+
+    >>> component = ComponentSpec(
+    ...     name="RAG Retriever",
+    ...     purpose="Find the passages that may answer a question",
+    ...     inputs=[{"name": "query", "type": "str", "description": "the question"}],
+    ...     outputs=[PortSpec("hits", "list[Hit]", "best first")],
+    ...     dependencies=["Vector Store"],
+    ...     technologies=["Qdrant"],
+    ...     estimated_hours=4,
+    ... )
+    >>> print(component.to_markdown())
+    ### RAG Retriever
+    <BLANKLINE>
+    Find the passages that may answer a question
+    <BLANKLINE>
+    - **Status**: planned
+    - **Estimated hours**: 4
+    - **Dependencies**: Vector Store
+    - **Technologies**: Qdrant
+    <BLANKLINE>
+    **Inputs**
+    <BLANKLINE>
+    | name | type | description |
+    |---|---|---|
+    | query | `str` | the question |
+    <BLANKLINE>
+    **Outputs**
+    <BLANKLINE>
+    | name | type | description |
+    |---|---|---|
+    | hits | `list[Hit]` | best first |
     """
 
     name: _Key
@@ -226,11 +274,16 @@ class ComponentSpec:
     config: Annotated[Mapping[str, Any], PlainValidator(_plain_mapping)] = field(
         default_factory=dict, kw_only=True
     )
+    title: Title = field(default="", kw_only=True)
 
     @property
     def role(self) -> str | None:
         """The role that it plays; None while it is planned."""
         return self.use.partition("/")[0] if self.use is not None else None
+
+    def to_markdown(self) -> str:
+        """A section on this component: purpose, status, hours, what it builds on, and its ports as tables."""
+        return component_markdown(self)
 
 
 # ---------------------------------------------------------------- the other sections
@@ -242,11 +295,18 @@ class SystemSpec:
 
     name: Name
     purpose: Text
+    title: Title = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class MachineSpec:
-    """The target machine: a name, or its memory and memory bandwidth where no name is known."""
+    """The target machine: a name, or its memory and memory bandwidth where no name is known.
+
+    >>> MachineSpec("dgx-spark").name
+    'dgx-spark'
+    >>> MachineSpec(memory_gib=64, bandwidth_gbs=400).memory_gib
+    64.0
+    """
 
     name: Name = "this-machine"
     memory_gib: Annotated[Number, Field(gt=0, le=1_000_000)] | None = None
@@ -258,8 +318,9 @@ class ApiSpec:
     """How the system is served, and the limits of a request.
 
     `routes` are the operations below `prefix` that clients may rely on (``POST /chat``); where any
-    are declared, `asbuilt drift` holds them against those that are served. `roots` are the folders from which a request may name files on this machine. A request that
-    finds `max_concurrency` others running waits `queue_seconds` at most.
+    are declared, `asbuilt drift` holds them against those that are served. `roots` are the folders
+    from which a request may name files on this machine. A request that finds `max_concurrency`
+    others running waits `queue_seconds` at most.
     """
 
     prefix: Annotated[str, AfterValidator(_prefix)] = "/api/v1"
@@ -295,6 +356,7 @@ class DataSpec:
     name: _Key
     path: str = ""
     description: str = ""
+    title: Title = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -323,6 +385,9 @@ class EvaluationMetric:
     `measure` is one of `asbuilt.blueprint.measures`, taken from the cases of `data`, from requests
     under `load`, or from both. Without it the metric is still planned; `measurement_method` then
     says in words how it will be measured. `frequency` is how often.
+
+    >>> EvaluationMetric("accuracy", "Answers that are right", ">= 80 %", "500 CLI commands", "weekly").target
+    '>= 80 %'
     """
 
     name: _Key
@@ -333,6 +398,7 @@ class EvaluationMetric:
     measure: str = field(default="", kw_only=True)
     data: Name | None = field(default=None, kw_only=True)
     load: Name | None = field(default=None, kw_only=True)
+    title: Title = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -341,6 +407,27 @@ class EvaluationPlan:
 
     In Python a data set may be given by its name alone. `project_name` defaults to the system's.
     `baselines` that asbuilt can run are in `asbuilt.blueprint.measures.BASELINES`; others are notes.
+
+    >>> plan = EvaluationPlan(
+    ...     project_name="CLI assistant",
+    ...     metrics=[EvaluationMetric("accuracy", "Answers that are right", ">= 80 %", "exact match", "weekly")],
+    ...     datasets=["500 CLI commands"],
+    ...     baselines=["the model without retrieval"],
+    ... )
+    >>> plan.display()
+    Evaluation plan: CLI assistant
+    <BLANKLINE>
+    Metrics
+      accuracy  >= 80 %
+        Answers that are right
+        measured: exact match
+        how often: weekly
+    <BLANKLINE>
+    Data sets
+      500 CLI commands
+    <BLANKLINE>
+    Baselines
+      the model without retrieval
     """
 
     project_name: Annotated[str, Field(validation_alias="project")] = ""
@@ -358,6 +445,14 @@ class EvaluationPlan:
         AfterValidator(_unique),
         Field(validation_alias="load"),
     ] = ()
+
+    def to_markdown(self) -> str:
+        """The plan as a document: metrics with their targets, data sets, loads, baselines."""
+        return evaluation_markdown(self)
+
+    def display(self) -> None:
+        """Print the plan for people."""
+        sys.stdout.write(evaluation_text(self))
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)

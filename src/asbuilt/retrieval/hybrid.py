@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from asbuilt.blueprint.cases import Case
 from asbuilt.catalog import Catalog
 from asbuilt.errors import UserError
 from asbuilt.registry import component
 from asbuilt.retrieval.fusion import Ranking, fit_weight, reciprocal_rank_fusion, weighted_sum
-from asbuilt.retrieval.known_answers import KnownAnswer, answers
+from asbuilt.retrieval.known_answers import answers
 from asbuilt.retrieval.terms import tokenize
 from asbuilt.roles import Embedder, Index, Reranker
 from asbuilt.types import Chunk, Filters, Hit, ScoredId, SideScore
@@ -135,7 +136,7 @@ class HybridRetriever:
         clock.lap("check")
         return Explanation(tuple(hits), clock.times_ms, self._describe_fusion(sides))
 
-    def fit(self, cases: Sequence[KnownAnswer], *, filters: Filters | None = None) -> Fit:
+    def fit(self, cases: Sequence[Case], *, filters: Filters | None = None) -> Fit:
         """Fit the dense side's weight on questions with known answers, use it, and remember it.
 
         Raises UserError when no answer is among the candidates of any question.
