@@ -78,9 +78,10 @@ def decode_rate(
     cache_type_k: str = "f16",
     cache_type_v: str = "f16",
 ) -> Band:
-    """Tokens a second for one user: share of bandwidth x bandwidth / bytes read.
+    """Tokens a second for one user: 1 / (bytes read / (share x bandwidth) + operations / arithmetic).
 
-    It holds when the model lies wholly in the machine's fast memory. Raises UserError for an encoder.
+    The second term counts on a CPU and is below 1 % on a GPU. It holds when the model lies wholly in the
+    machine's fast memory. Raises UserError for an encoder, or when the bandwidth is not known.
     """
     if machine.bandwidth_gbs is None:
         raise UserError(
@@ -90,7 +91,14 @@ def decode_rate(
     if shape.encoder_only:
         raise UserError(f"a {shape.family} model writes no tokens.", hint="Ask for a language model.")
     size = read_bytes(shape, weights, depth=depth, cache_type_k=cache_type_k, cache_type_v=cache_type_v)
-    return DECODE_SHARE.scaled(machine.bandwidth_gbs * 1e9 / size)
+    reading_s = size / (machine.bandwidth_gbs * 1e9)
+    tflops = machine.compute_tflops
+    computing_s = 2 * shape.active_params / (tflops * 1e12) if tflops else 0.0
+    share = DECODE_SHARE
+    low, expected, high = (
+        1 / (reading_s / part + computing_s) for part in (share.low, share.expected, share.high)
+    )
+    return Band(low, expected, high)
 
 
 def prefill_rate(shape: ModelShape, machine: Machine, *, prompt: int = 2048) -> Band | None:

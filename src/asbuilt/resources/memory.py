@@ -25,6 +25,9 @@ DEFAULT_MICRO_BATCH = 512
 _CELLS = 256
 """llama.cpp pads the cells of a cache to this many."""
 
+_INDICES_BYTES = 64
+"""Token, position and cache indices that go in with one token."""
+
 
 def kv_bytes_per_token(shape: ModelShape, *, cache_type_k: str = "f16", cache_type_v: str = "f16") -> int:
     """Bytes that one token leaves in the layers that look at everything.
@@ -93,22 +96,37 @@ def compute_bytes(
     slots: int = 1,
     micro_batch: int = DEFAULT_MICRO_BATCH,
     flash_attention: bool = True,
+    unified: bool = False,
+    logit_rows: int | None = None,
 ) -> int:
-    """llama.cpp's compute buffer: what one micro batch needs besides weights and cache.
+    """llama.cpp's compute buffer and output buffer: what one micro batch needs besides weights and cache.
 
-    The larger of the output (logits in float32 and the hidden states they come from) and the widest layer,
-    plus the inputs (hidden states and attention masks over all cells). The graph is reserved for the
-    worst case, a full micro batch with logits for every token.
-    Source: llama.cpp, src/llama-context.cpp (graph_reserve), src/llama-graph.cpp.
+    A token takes the widest step of a layer in float32: 3 feed-forward + 5 hidden elements (the active
+    experts' widths add up), or 2 queries + 2 keys and values + 5 hidden, with a row of scores a head where
+    flash attention is off. Attention masks over the cells of a slot (of all slots when `unified`) take 2
+    bytes an entry, or 4 without flash attention. Logits are made for one token a slot, or for `logit_rows`
+    of a batch (engines before 2026 made them for every token), and one row a slot is kept for the server.
+    Source: sizes that llama.cpp reports; tests/resources/test_memory.py holds them.
     """
+    cells = _pad(context) * (slots if unified else 1)
     tokens = min(micro_batch, _pad(context))
-    cells = _pad(context) * slots
-    hidden = 4 * tokens * shape.hidden
-    output = 4 * tokens * (shape.hidden if shape.encoder_only else shape.vocab) + hidden
-    network = 4 * tokens * 2 * _widest_network(shape)
-    scores = 0 if flash_attention else 4 * tokens * _heads(shape) * cells // slots
-    masks = tokens * cells // slots * (2 if flash_attention else 4) * (2 if shape.window else 1)
-    return max(output, 2 * hidden + max(network, scores)) + hidden + masks
+    attention, hidden = shape.attention, 5 * shape.hidden
+    keys, values = attention.cache_elements
+    network = 3 * _network_width(shape) + hidden
+    attending = 2 * attention.query_elements + keys + values + hidden
+    if not flash_attention:
+        attending += attention.heads * cells
+    masks = cells
+    if shape.window:
+        masks += _pad(min(cells, shape.window * (slots if unified else 1) + micro_batch))
+    masks *= 2 if flash_attention else 4
+    step = 4 * tokens * max(network, attending)
+    if shape.encoder_only:
+        return step + tokens * (masks + _INDICES_BYTES)
+    rows = slots if logit_rows is None else logit_rows
+    logits = 4 * rows * (shape.vocab + shape.hidden)
+    output = 4 * slots * shape.vocab
+    return max(step, logits) + tokens * (masks + _INDICES_BYTES) + output
 
 
 def vector_index_bytes(
@@ -145,11 +163,8 @@ def _pad(cells: int) -> int:
     return -(-cells // _CELLS) * _CELLS
 
 
-def _heads(shape: ModelShape) -> int:
-    return shape.attention.heads
-
-
-def _widest_network(shape: ModelShape) -> int:
-    if shape.experts:
-        return max(shape.feed_forward, shape.experts.active * shape.experts.width)
-    return shape.feed_forward
+def _network_width(shape: ModelShape) -> int:
+    experts = shape.experts
+    if experts is None:
+        return shape.feed_forward
+    return max(shape.feed_forward, experts.active * experts.width, experts.shared_width)

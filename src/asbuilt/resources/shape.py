@@ -87,6 +87,10 @@ class Attention:
     output_gate: bool = False
 
     @property
+    def query_elements(self) -> int:
+        return self.heads * self.head_dim
+
+    @property
     def cache_elements(self) -> tuple[int, int]:
         """Elements of K and of V that one token leaves in one layer."""
         return self.kv_heads * self.head_dim, self.kv_heads * self.head_dim
@@ -125,6 +129,10 @@ class LatentAttention:
     rope_dim: int
     nope_dim: int
     value_dim: int
+
+    @property
+    def query_elements(self) -> int:
+        return self.heads * (self.nope_dim + self.rope_dim)
 
     @property
     def cache_elements(self) -> tuple[int, int]:

@@ -117,12 +117,11 @@ def _activations(shape: ModelShape, plan: TrainingPlan, width: int) -> dict[str,
 
 def _token_elements(shape: ModelShape) -> int:
     """Elements that one token leaves in one layer for the way back."""
-    queries = sum(a.outputs for a in shape.linears() if a.name in ("q_proj", "q_b_proj")) or shape.hidden
     keys, values = shape.attention.cache_elements
     network = shape.feed_forward
     if shape.experts:
         network = max(network, shape.experts.active * shape.experts.width + shape.experts.shared_width)
-    return 5 * shape.hidden + 2 * queries + keys + values + 4 * network
+    return 5 * shape.hidden + 2 * shape.attention.query_elements + keys + values + 4 * network
 
 
 def _logits(shape: ModelShape, plan: TrainingPlan) -> int:
