@@ -85,7 +85,7 @@ def percentile_estimate(
     share = percent / 100
     # The number of observations at or below the percentile is binomial(n, share), so that
     # P(observation number r, from 1, lies above it) = P(binomial <= r - 1).
-    at_most = bdtr(np.arange(n, dtype=np.float64), float(n), share)
+    at_most = bdtr(np.arange(n, dtype=np.float64), n, share)
     above = np.flatnonzero(at_most >= confidence)
     below = np.flatnonzero(at_most <= 1 - confidence)
     return Estimate(
