@@ -48,9 +48,11 @@ def test_the_shown_interval_is_that_of_scipy(pair: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(
     ("target", "n", "passes"),
-    [(0.9, 50, 49), (0.9, 100, 96), (0.9, 200, 188), (0.9, 500, 462), (0.9, 1000, 916)]
-    + [(0.8, 50, 45), (0.8, 100, 87), (0.8, 200, 170), (0.8, 300, 252), (0.8, 500, 416)],
-)
+    [
+        (0.9, 50, 49), (0.9, 100, 96), (0.9, 200, 188), (0.9, 500, 462), (0.9, 1000, 916),
+        (0.8, 50, 45), (0.8, 100, 87), (0.8, 200, 170), (0.8, 300, 252), (0.8, 500, 416),
+    ],
+)  # fmt: skip
 def test_as_many_passes_prove_a_floor_as_are_published(target: float, n: int, passes: int) -> None:
     assert decide(share_estimate(passes, n), ">=", target) == Verdict.PASS
     assert decide(share_estimate(passes - 1, n), ">=", target) == Verdict.INCONCLUSIVE

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from asbuilt import registry
 from asbuilt.blueprint.check_components import component_faults
+from asbuilt.blueprint.check_evaluation import evaluation_faults
 from asbuilt.blueprint.fault import Fault, Steps, in_order, shown
 from asbuilt.blueprint.load import Loaded, load
 from asbuilt.blueprint.name import as_name, is_name
 from asbuilt.blueprint.secrets import secret_faults
-from asbuilt.blueprint.spec import Blueprint, EvaluationMetric
-from asbuilt.blueprint.target import EXAMPLES, MEASURE, Target
-from asbuilt.errors import BlueprintError, MissingError, UserError
+from asbuilt.blueprint.spec import Blueprint
+from asbuilt.errors import BlueprintError, MissingError
 
 __all__ = ["check", "load_checked"]
 
@@ -41,7 +41,7 @@ def check(loaded: Loaded) -> list[Fault]:
         *_name_faults(loaded, blueprint),
         *component_faults(loaded, blueprint),
         *_api_faults(loaded, blueprint),
-        *_evaluation_faults(loaded, blueprint),
+        *evaluation_faults(loaded, blueprint),
         *_path_faults(loaded, blueprint),
     ]
     return list(in_order((*hidden, *(fault for fault in found if fault.path not in secrets))))
@@ -93,6 +93,7 @@ def _name_faults(loaded: Loaded, blueprint: Blueprint) -> Iterator[Fault]:
         (("components",), blueprint.components),
         (("evaluation", "data"), blueprint.evaluation.datasets),
         (("evaluation", "metrics"), blueprint.evaluation.metrics),
+        (("evaluation", "load"), blueprint.evaluation.loads),
     ):
         written += [((*section, entry.name), entry.name, True) for entry in entries]
     for steps, name, key in written:
@@ -122,40 +123,6 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _evaluation_faults(loaded: Loaded, blueprint: Blueprint) -> Iterator[Fault]:
-    known = tuple(each.name for each in blueprint.evaluation.datasets)
-    for metric in blueprint.evaluation.metrics:
-        at: Steps = ("evaluation", "metrics", metric.name)
-        if loaded.is_broken(*at):
-            continue
-        yield from _measure_faults(loaded, metric, at)
-        unsure = loaded.is_broken("evaluation", "data")
-        if metric.data is not None and metric.data not in known and not unsure:
-            yield loaded.tree.fault(
-                (*at, "data"),
-                "is no data set of this blueprint" if known else "evaluation.data names no data set",
-                value=shown(metric.data),
-                allowed=known,
-                word=metric.data,
-            )
-
-
-def _measure_faults(loaded: Loaded, metric: EvaluationMetric, at: Steps) -> Iterator[Fault]:
-    for key, text in (("measure", metric.measure), ("target", metric.target)):
-        if not loaded.tree.has((*at, key)) and not loaded.is_broken(*at, key):
-            yield loaded.tree.fault((*at, key), "is missing")
-        elif loaded.is_broken(*at, key):
-            continue
-        elif key == "measure" and not MEASURE.fullmatch(text):
-            message = "is not written as a measure, such as recall@5 or chat.latency.p95"
-            yield loaded.tree.fault((*at, key), message, value=shown(text))
-        elif key == "target":
-            try:
-                Target.parse(text)
-            except UserError as error:
-                yield loaded.tree.fault((*at, key), str(error), value=shown(text), allowed=EXAMPLES)
-
-
 @dataclass(frozen=True, slots=True)
 class _Written:
     """A path in the blueprint, and whether the system can do without it for now."""
@@ -171,6 +138,7 @@ def _path_faults(loaded: Loaded, blueprint: Blueprint) -> Iterator[Fault]:
         *(
             _Written(("evaluation", "data", each.name, "path"), each.path, optional=False)
             for each in blueprint.evaluation.datasets
+            if each.path
         ),
         *(
             _Written(("knowledge", "sources", number), each, optional=True)

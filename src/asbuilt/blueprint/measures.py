@@ -66,10 +66,8 @@ class MeasureRef:
         factor = _FACTORS[self.measure.unit].get(target.unit)
         if factor is None or (target.best is not None and self.measure.unit != "of 5"):
             units = ", ".join(repr(unit) if unit else "none" for unit in _FACTORS[self.measure.unit])
-            raise UserError(
-                f"{self.measure.name} has no such unit as {target.unit or f'of {target.best:g}'!r}",
-                hint=f"Units: {units}.",
-            )
+            given = f"of {target.best:g}" if target.best is not None else target.unit or "no unit"
+            raise UserError(f"{self.measure.name} is not measured in {given!r}.", hint=f"Units: {units}.")
         if target.best is not None and target.best != _BEST_RATING:
             raise UserError(f"{self.measure.name} is a mean of ratings from 1 to 5")
         number = target.number * factor
@@ -223,7 +221,7 @@ def parse_measure(text: str) -> MeasureRef:
     if not suffix and measure.suffix in ("", "[@k]"):
         return MeasureRef(measure)
     raise UserError(
-        f"{text!r} is not written as {measure.written}.", hint="For example recall@5, latency.p95."
+        f"{text!r} is not written as {measure.written}.", hint="For example recall@5, chat.latency.p95."
     )
 
 

@@ -8,16 +8,12 @@ from typing import Literal, cast
 
 from asbuilt.errors import UserError
 
-__all__ = ["EXAMPLES", "MEASURE", "UNITS", "Comparison", "Target"]
+__all__ = ["EXAMPLES", "UNITS", "Comparison", "Target"]
 
 Comparison = Literal[">=", "<=", ">", "<"]
 
 UNITS = ("", "%", "ms", "s", "min", "h", "MB", "GB", "MiB", "GiB", "/s", "requests/s", "tokens/s")
 EXAMPLES = (">= 90 %", "< 3 s", ">= 10 requests/s", ">= 4.0 of 5")
-
-MEASURE = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*(@[1-9][0-9]*)?", re.ASCII)
-"""A measure's name, with dots between what, of what and which percentile, and a cut-off:
-``recall@5``, ``chat.latency.p95``."""
 
 _TARGET = re.compile(r"(>=|<=|>|<)\s*([0-9]+(?:\.[0-9]+)?)\s*(?:of\s+([0-9]+(?:\.[0-9]+)?)|(\D*))", re.ASCII)
 
