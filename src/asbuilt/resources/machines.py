@@ -113,7 +113,7 @@ _ALL = (
               source="NVIDIA H100 datasheet"),
     _discrete("h200", "NVIDIA H200", 141, usable_mib=143_771, gbs=4800, tflops=989,
               source="NVIDIA H200 datasheet"),
-    _discrete("b200", "NVIDIA B200", 180, usable_mib=183_359, gbs=7700, tflops=2250,
+    _discrete("b200", "NVIDIA B200", 180, usable_mib=182_630, gbs=7700, tflops=2250,
               source="NVIDIA DGX B200 datasheet"),
 )  # fmt: skip
 
