@@ -56,8 +56,11 @@ class UserError(AsbuiltError):
     """The caller can fix this by changing the input."""
 
 
-class BlueprintError(UserError):
-    """A blueprint has faults. `faults` holds every one, already formatted, in file order."""
+class BlueprintError(UserError, ValueError):
+    """A blueprint has faults. `faults` holds every one, already formatted, in file order.
+
+    A ValueError too: what a blueprint is made of may be wrong without any file.
+    """
 
     def __init__(self, message: str, *, faults: tuple[str, ...] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint)

@@ -56,6 +56,7 @@ JSON = st.recursive(
     max_leaves=6,
 )
 MAYBE = st.none() | NAME
+TITLE = st.just("") | NAME
 LIMIT = st.integers(1, 1000)
 AMOUNT = st.floats(0.5, 1000) | LIMIT
 
@@ -82,10 +83,11 @@ COMPONENTS = st.builds(
     use=st.none() | TEXT,
     needs=st.dictionaries(NAME, st.none() | ANY_TEXT | tuples(ANY_TEXT), max_size=3),
     config=st.dictionaries(NAME, JSON, max_size=3),
+    title=TITLE,
 )
 BLUEPRINTS = st.builds(
     Blueprint,
-    system=st.builds(SystemSpec, NAME, TEXT),
+    system=st.builds(SystemSpec, NAME, TEXT, title=TITLE),
     components=named(COMPONENTS),
     target=st.builds(MachineSpec, NAME, st.none() | AMOUNT, st.none() | AMOUNT),
     api=st.builds(
@@ -113,9 +115,10 @@ BLUEPRINTS = st.builds(
                 measure=ANY_TEXT,
                 data=MAYBE,
                 load=MAYBE,
+                title=TITLE,
             )
         ),
-        named(st.builds(DataSpec, NAME, ANY_TEXT, ANY_TEXT)),
+        named(st.builds(DataSpec, NAME, ANY_TEXT, ANY_TEXT, title=TITLE)),
         tuples(TEXT),
         named(
             st.builds(

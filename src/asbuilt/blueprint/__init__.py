@@ -1,5 +1,6 @@
 """The drawing: what a blueprint says, how it is read, checked and ordered, and patterns to start from."""
 
+from asbuilt.blueprint.architecture import SystemArchitecture
 from asbuilt.blueprint.check import check, load_checked
 from asbuilt.blueprint.config import config_values
 from asbuilt.blueprint.fault import Fault, Severity
@@ -41,6 +42,7 @@ __all__ = [
     "PolicySpec",
     "PortSpec",
     "Severity",
+    "SystemArchitecture",
     "SystemSpec",
     "Target",
     "build_order",

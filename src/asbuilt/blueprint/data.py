@@ -14,7 +14,7 @@ NAME_KEY = "\tname"
 refuses what cannot be printed."""
 
 _FIRST = (
-    "blueprint", "system", "measure", "data", "load", "target", "name", "use", "purpose", "needs",
+    "blueprint", "system", "measure", "data", "load", "target", "name", "title", "use", "purpose", "needs",
     "dependencies", "config",
 )  # fmt: skip
 """Keys that are written first; the others follow in the order of their fields."""

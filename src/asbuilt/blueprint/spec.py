@@ -32,7 +32,8 @@ from pydantic_core import PydanticCustomError
 
 from asbuilt.blueprint.data import NAME_KEY, is_value, to_data
 from asbuilt.blueprint.emit import emit
-from asbuilt.blueprint.render.words import component_markdown, evaluation_markdown, evaluation_text
+from asbuilt.blueprint.render.markdown import component_markdown, evaluation_markdown
+from asbuilt.blueprint.render.text import evaluation_text
 from asbuilt.blueprint.shape import shape
 from asbuilt.blueprint.source import source
 from asbuilt.blueprint.tree import parse
@@ -410,7 +411,7 @@ class EvaluationPlan:
 
     >>> plan = EvaluationPlan(
     ...     project_name="CLI assistant",
-    ...     metrics=[EvaluationMetric("accuracy", "Answers that are right", ">= 80 %", "exact match", "weekly")],
+    ...     metrics=[EvaluationMetric("accuracy", "Answers that are right", ">= 80 %", "by hand", "weekly")],
     ...     datasets=["500 CLI commands"],
     ...     baselines=["the model without retrieval"],
     ... )
@@ -420,7 +421,7 @@ class EvaluationPlan:
     Metrics
       accuracy  >= 80 %
         Answers that are right
-        measured: exact match
+        measured: by hand
         how often: weekly
     <BLANKLINE>
     Data sets

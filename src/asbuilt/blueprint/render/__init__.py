@@ -1,0 +1,1 @@
+"""What a blueprint looks like to people: Markdown, text, Mermaid and SVG, from the blueprint alone."""
