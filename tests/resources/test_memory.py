@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,13 +142,11 @@ TYPES = st.sampled_from(sorted(CACHE_TYPES))
 
 @given(shape=SHAPES, context=st.integers(1, 200_000), slots=st.integers(1, 16), kind=TYPES)
 def test_a_cache_grows_with_context_and_slots(shape: ModelShape, context: int, slots: int, kind: str) -> None:
-    types = {"cache_type_k": kind, "cache_type_v": kind}
-    size = kv_cache_bytes(shape, context=context, slots=slots, **types)
-    assert size <= kv_cache_bytes(shape, context=context + 256, slots=slots, **types)
-    assert kv_cache_bytes(shape, context=context, slots=slots + 1, **types) == pytest.approx(
-        size * (slots + 1) / slots, abs=2
-    )
-    assert size <= kv_cache_bytes(shape, context=context, slots=slots, full_window=True, **types)
+    cache = partial(kv_cache_bytes, shape, cache_type_k=kind, cache_type_v=kind)
+    size = cache(context=context, slots=slots)
+    assert size <= cache(context=context + 256, slots=slots)
+    assert cache(context=context, slots=slots + 1) == pytest.approx(size * (slots + 1) / slots, abs=2)
+    assert size <= cache(context=context, slots=slots, full_window=True)
 
 
 @given(shape=SHAPES, depth=st.integers(0, 100_000))

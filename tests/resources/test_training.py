@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from asbuilt.errors import UserError
 from asbuilt.resources.models import MODELS
+from asbuilt.resources.shape import ModelShape
 from asbuilt.resources.training import TrainingPlan, training_memory
 
 GIB = 2**30
@@ -109,10 +110,10 @@ DECODERS = [model.shape for model in MODELS.values() if model.purpose == "text"]
     sequence=st.integers(16, 8192),
     chunked=st.booleans(),
 )
-def test_what_saves_memory_saves_memory(shape: object, batch: int, sequence: int, chunked: bool) -> None:
+def test_what_saves_memory_saves_memory(shape: ModelShape, batch: int, sequence: int, chunked: bool) -> None:
     def total(**options: object) -> int:
         training = plan(batch=batch, sequence=sequence, chunked_loss=chunked, **options)
-        return training_memory(shape, training).total_bytes  # type: ignore[arg-type]
+        return training_memory(shape, training).total_bytes
 
     assert total(method="qlora") < total(method="lora") < total(method="full")
     assert total() <= total(checkpointing=False)

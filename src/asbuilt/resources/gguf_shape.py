@@ -7,7 +7,6 @@ the keys leave open (biases, norms, a tied head) is read from which tensors are 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -105,7 +104,8 @@ def _group(tensor: TensorInfo) -> Group:
 
 
 class _Reader:
-    """Reads numbers of `header` under the prefix of its architecture."""
+    """Reads numbers of `header` under the prefix of its architecture: above 0, or from 0 where 0 is the
+    default. Raises UserError for any other."""
 
     def __init__(self, header: GgufHeader) -> None:
         self._header = header
@@ -117,11 +117,12 @@ class _Reader:
     def number(self, key: str, default: int | None = None) -> int:
         name = f"{self._header.architecture}.{key}"
         value = self._header.metadata.get(name, default)
-        if isinstance(value, np.ndarray | Sequence) and not isinstance(value, str):
+        if isinstance(value, np.ndarray | list):
             value = self._same(name, value)
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        least = 0 if default == 0 else 1
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise UserError(
-                f"the model file has {name} = {value!r}, where a number is needed.",
+                f"the model file has {name} = {value!r}, where a number from {least} is needed.",
                 hint="Convert the model again with a current converter.",
             )
         return int(value)
@@ -139,8 +140,6 @@ class _Reader:
         if self._header.architecture == "deepseek2":
             return self._latent()
         heads, hidden = self.number("attention.head_count"), self.number("embedding_length")
-        if not heads:
-            raise UserError("the model file has no attention heads.", hint="Use a model with attention.")
         fused = self.has_in_block("attn_qkv.bias")
         return Attention(
             heads=heads,
@@ -179,7 +178,7 @@ class _Reader:
         layers = self.number("block_count")
         every = self.number("full_attention_interval", 4)
         return Recurrent(
-            layers=layers - layers // max(every, 1),
+            layers=layers - layers // every,
             conv_kernel=self.number("ssm.conv_kernel"),
             inner=self.number("ssm.inner_size"),
             state=self.number("ssm.state_size"),
@@ -188,11 +187,11 @@ class _Reader:
         )
 
     def local_layers(self, layers: int) -> int:
-        pattern = self._header.metadata.get(f"{self._header.architecture}.attention.sliding_window_pattern")
-        if isinstance(pattern, np.ndarray | Sequence):
-            return sum(bool(local) for local in pattern)
-        every = int(pattern or _GLOBAL_EVERY[self._header.architecture])
-        return layers - layers // every
+        key = "attention.sliding_window_pattern"
+        pattern = self._header.metadata.get(f"{self._header.architecture}.{key}")
+        if isinstance(pattern, np.ndarray | list):  # one flag a layer
+            return sum(bool(local) for local in pattern[:layers])
+        return layers - layers // self.number(key, _GLOBAL_EVERY[self._header.architecture])
 
     def _latent(self) -> LatentAttention:
         if f"{self._header.architecture}.attention.key_length_mla" not in self._header.metadata:

@@ -24,7 +24,10 @@ __all__ = ["shape_of_config"]
 
 
 class _Config:
-    """Reads numbers of a config.json. Raises UserError for one that is missing or no number."""
+    """Reads numbers of a config.json: above 0, or from 0 where 0 is the default.
+
+    Raises UserError for any other.
+    """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values
@@ -32,9 +35,10 @@ class _Config:
     def number(self, name: str, default: int | None = None) -> int:
         value = self.values.get(name)
         value = default if value is None else value
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        least = 0 if default == 0 else 1
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise UserError(
-                f"config.json has {name} = {value!r}, where a number is needed.",
+                f"config.json has {name} = {value!r}, where a number from {least} is needed.",
                 hint="Take the config.json of the model's own page.",
             )
         return value
@@ -68,11 +72,10 @@ def _attention(
     config: _Config, *, biases: str = "", qk_norm: bool = False, head_dim: int | None = None, **rest: bool
 ) -> Attention:
     heads = config.number("num_attention_heads")
-    derived = config.number("hidden_size") // heads if heads else 0
     return Attention(
         heads=heads,
         kv_heads=config.number("num_key_value_heads", heads),
-        head_dim=config.number("head_dim", head_dim or derived),
+        head_dim=config.number("head_dim", head_dim or config.number("hidden_size") // heads),
         biases=biases,
         qk_norm=qk_norm,
         **rest,
@@ -154,7 +157,7 @@ def _qwen3_next(config: _Config) -> ModelShape:
     layers, every = config.number("num_hidden_layers"), config.number("full_attention_interval", 4)
     value_heads = config.number("linear_num_value_heads")
     recurrent = Recurrent(
-        layers=config.layers_of("linear_attention", layers - layers // max(every, 1)),
+        layers=config.layers_of("linear_attention", layers - layers // every),
         conv_kernel=config.number("linear_conv_kernel_dim"),
         inner=value_heads * config.number("linear_value_head_dim"),
         state=config.number("linear_key_head_dim"),
@@ -201,7 +204,7 @@ def _gemma3_text(config: _Config, vision: VisionTower | None = None) -> ModelSha
         _attention(config, qk_norm=True),
         norms=4,
         window=config.number("sliding_window"),
-        local_layers=config.layers_of("sliding_attention", layers - layers // max(every, 1)),
+        local_layers=config.layers_of("sliding_attention", layers - layers // every),
         vision=vision,
     )
 
@@ -225,7 +228,7 @@ def _gpt_oss(config: _Config) -> ModelShape:
     layers = config.number("num_hidden_layers")
     experts = Experts(
         total=config.number("num_local_experts"),
-        active=config.number("num_experts_per_tok", config.values.get("experts_per_token")),
+        active=config.number("num_experts_per_tok"),
         width=config.number("intermediate_size"),
         biases=True,
     )
@@ -292,7 +295,7 @@ def _whisper(config: _Config) -> ModelShape:
         layers=config.number("decoder_layers"),
         hidden=hidden,
         vocab=config.number("vocab_size"),
-        attention=Attention(heads=heads, kv_heads=heads, head_dim=hidden // max(heads, 1), biases="qvo"),
+        attention=Attention(heads=heads, kv_heads=heads, head_dim=hidden // heads, biases="qvo"),
         feed_forward=config.number("decoder_ffn_dim"),
         max_context=positions,
         tied=True,

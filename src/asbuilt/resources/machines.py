@@ -132,13 +132,21 @@ def find_machine(name: str) -> Machine:
 
 
 def custom_machine(
-    *, memory_gib: float, bandwidth_gbs: float | None = None, host_gib: float | None = None
+    *,
+    memory_gib: float,
+    bandwidth_gbs: float | None = None,
+    compute_tflops: float | None = None,
+    host_gib: float | None = None,
 ) -> Machine:
     """A machine that a blueprint describes: unified, unless `host_gib` says that a device has a host.
 
     Raises UserError unless every figure is a number above 0.
     """
-    for what, value in (("memory_gib", memory_gib), ("bandwidth_gbs", bandwidth_gbs), ("host_gib", host_gib)):
+    figures = {
+        "memory_gib": memory_gib, "bandwidth_gbs": bandwidth_gbs, "compute_tflops": compute_tflops,
+        "host_gib": host_gib,
+    }  # fmt: skip
+    for what, value in figures.items():
         if value is not None and not 0 < value < float("inf"):
             raise UserError(f"{what} of a machine is {value!r}.", hint="Give a number above 0.")
     memory = round(memory_gib * GIB)
@@ -151,6 +159,7 @@ def custom_machine(
         usable_bytes=memory,
         unified=unified,
         bandwidth_gbs=bandwidth_gbs,
+        compute_tflops=compute_tflops,
         reserve_bytes=reserve,
         host_bytes=None if host_gib is None else round(host_gib * GIB),
         source="the blueprint",
