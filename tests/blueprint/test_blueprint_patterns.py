@@ -6,21 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from asbuilt.blueprint import PATTERNS, build_order, check, load, write_pattern
+from asbuilt.blueprint import (
+    PATTERN_REFERENCE,
+    PATTERNS,
+    SystemArchitecture,
+    build_order,
+    check,
+    load,
+    load_checked,
+    write_pattern,
+)
 from asbuilt.errors import NotFoundError, StorageError, UserError
 
 
-@pytest.mark.parametrize("pattern", sorted(PATTERNS))
+@pytest.mark.parametrize("pattern", PATTERNS)
 def test_a_pattern_is_whole_and_without_fault(pattern: str, tmp_path: Path) -> None:
     folder = tmp_path / "My Notes"
     written = write_pattern(pattern, folder)
-    assert sorted(written) == sorted(path for path in folder.rglob("*") if path.is_file())
+    assert written == sorted(path for path in folder.rglob("*") if path.is_file())
     assert {path.name for path in written} >= {"blueprint.yaml", "README.md", ".gitignore"}
     loaded = load(folder / "blueprint.yaml")
     assert check(loaded) == []
     assert loaded.blueprint is not None
     assert loaded.blueprint.system.name == "my-notes"
-    assert build_order(loaded.blueprint)[-1] == "assistant"
+    assert len(build_order(loaded.blueprint)) == len(loaded.blueprint.components)
     documents = [folder / source for source in loaded.blueprint.knowledge.sources]
     assert all(any(document.glob("*.md")) for document in documents)
     assert (folder / "README.md").read_text().startswith("# my-notes\n")
@@ -28,7 +37,36 @@ def test_a_pattern_is_whole_and_without_fault(pattern: str, tmp_path: Path) -> N
 
 
 def test_every_pattern_is_shipped() -> None:
-    assert set(PATTERNS) == {"assistant", "rag-pipeline"}
+    assert PATTERNS == (
+        "assistant",
+        "rag-pipeline",
+        "agent-orchestrator",
+        "training-pipeline",
+        "multimodal-processor",
+    )
+
+
+@pytest.mark.parametrize("name", PATTERN_REFERENCE)
+def test_a_written_design_is_the_reference(name: str, tmp_path: Path) -> None:
+    write_pattern(name, tmp_path / "x")
+    pattern = PATTERN_REFERENCE[name]
+    written = SystemArchitecture.load(tmp_path / "x" / "blueprint.yaml")
+    assert [(each.name, each.purpose) for each in written.components] == [
+        (each.name, each.purpose) for each in pattern.components
+    ]
+    planned = [each for each in written.components if each.use is None]
+    assert planned == [each for each in pattern.components if each.name in {one.name for one in planned}]
+    assert pattern.diagram in (tmp_path / "x" / "README.md").read_text()
+
+
+def test_the_rag_pipeline_runs_like_the_assistant(tmp_path: Path) -> None:
+    used = []
+    for name in ("assistant", "rag_pipeline"):
+        write_pattern(name, tmp_path / name)
+        blueprint = load_checked(tmp_path / name / "blueprint.yaml")
+        used.append({each.use for each in blueprint.components if each.use is not None})
+        assert blueprint.knowledge.sources == ("docs",)
+    assert used[0] == used[1]
 
 
 def test_an_empty_folder_is_filled_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +103,7 @@ def test_all_or_nothing(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyP
     if there:
         folder.mkdir()
     renamed = 0
-    rename = Path.rename
+    rename = Path.replace if there else Path.rename
 
     def rename_once(path: Path, target: Path) -> Path:
         nonlocal renamed
@@ -74,7 +112,7 @@ def test_all_or_nothing(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyP
             raise OSError(28, "No space left on device")
         return rename(path, target)
 
-    monkeypatch.setattr(Path, "rename", rename_once)
+    monkeypatch.setattr(Path, "replace" if there else "rename", rename_once)
     with pytest.raises(StorageError, match="No space left on device"):
         write_pattern("assistant", folder)
     assert list(tmp_path.rglob("*")) == ([folder] if there else [])

@@ -3,11 +3,13 @@
 from asbuilt.blueprint.architecture import SystemArchitecture
 from asbuilt.blueprint.check import check, load_checked
 from asbuilt.blueprint.config import config_values
+from asbuilt.blueprint.design_pattern import DesignPattern, FlowStep
 from asbuilt.blueprint.fault import Fault, Severity
 from asbuilt.blueprint.load import Loaded, load, load_text
 from asbuilt.blueprint.needs import resolve_needs
 from asbuilt.blueprint.order import build_order, build_waves, find_cycles, sorted_names, sorted_waves
 from asbuilt.blueprint.pattern import PATTERNS, write_pattern
+from asbuilt.blueprint.reference import PATTERN_REFERENCE, find_pattern, show_pattern
 from asbuilt.blueprint.spec import (
     ApiSpec,
     Blueprint,
@@ -27,14 +29,17 @@ from asbuilt.blueprint.target import Target
 
 __all__ = [
     "PATTERNS",
+    "PATTERN_REFERENCE",
     "ApiSpec",
     "Blueprint",
     "ComponentSpec",
     "ComponentStatus",
     "DataSpec",
+    "DesignPattern",
     "EvaluationMetric",
     "EvaluationPlan",
     "Fault",
+    "FlowStep",
     "KnowledgeSpec",
     "LoadSpec",
     "Loaded",
@@ -50,10 +55,12 @@ __all__ = [
     "check",
     "config_values",
     "find_cycles",
+    "find_pattern",
     "load",
     "load_checked",
     "load_text",
     "resolve_needs",
+    "show_pattern",
     "sorted_names",
     "sorted_waves",
     "write_pattern",

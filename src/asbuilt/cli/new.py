@@ -12,8 +12,11 @@ from asbuilt.cli.output import note
 __all__ = ["new"]
 
 
+_HELP = "assistant, rag-pipeline, agent-orchestrator, training-pipeline or multimodal-processor."
+
+
 def new(
-    pattern: Annotated[str, typer.Argument(help="What to build: assistant.", metavar="PATTERN")],
+    pattern: Annotated[str, typer.Argument(help=_HELP, metavar="PATTERN")],
     folder: Annotated[Path, typer.Argument(help="Where; created, must be empty.", metavar="DIR")],
 ) -> None:
     """Write a blueprint from a pattern."""
@@ -21,4 +24,6 @@ def new(
 
     for path in write_pattern(pattern, folder):
         note(f"wrote {path}")
-    note(f"Next: cd {folder} && asbuilt check && asbuilt ingest docs && asbuilt ask 'What is a blueprint?'")
+    runs = "asbuilt ingest docs && asbuilt ask 'What is a blueprint?'"
+    draws = "asbuilt docs -o drawing"
+    note(f"Next: cd {folder} && asbuilt check && {runs if (folder / 'docs').is_dir() else draws}")
