@@ -14,6 +14,8 @@ OPERATIONS = {
     ("/api/v1/chat", "post"),
     ("/api/v1/documents", "post"),
     ("/api/v1/search", "post"),
+    ("/api/v1/feedback", "post"),
+    ("/api/v1/feedback", "get"),
     ("/api/v1/health", "get"),
     ("/v1/chat/completions", "post"),
     ("/v1/embeddings", "post"),

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from asbuilt.catalog import tables as t
+from asbuilt.catalog.answers import AnswerLog
 from asbuilt.catalog.records import (
     IndexFeed,
     KnownDocument,
@@ -33,7 +34,7 @@ from asbuilt.types import Chunk, IndexPoint, Scalar, Vector
 __all__ = ["Catalog"]
 
 _BUSY_TIMEOUT_S = 30
-_SCHEMA_HEAD = "0001"
+_SCHEMA_HEAD = "0002"
 _FEED_BATCH = 512
 # SQLite refuses statements with more variables than this (32766 since 3.32).
 _MAX_VARIABLES = 30_000
@@ -48,6 +49,7 @@ class Catalog:
 
     def __init__(self, *, file: Path) -> None:
         self.file = file
+        self.answers = AnswerLog(read=self._read, write=self._write)
         self._engine: sa.Engine | None = None
 
     # ------------------------------------------------------------ life

@@ -142,3 +142,23 @@ api_keys = Table(
     Column("key_hash", String(64), nullable=False, unique=True),
     Column("created_at", Float, nullable=False),
 )
+
+# Answers that the service gave out: what was asked and said, for feedback and, later, for training.
+answers = Table(
+    "answers",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("messages", JSON, nullable=False),  # role and content of each
+    Column("text", Text, nullable=False),
+    Column("chunk_ids", JSON, nullable=False),  # of the passages that the model saw, in order
+    Column("given_at", Float, nullable=False),
+)
+
+ratings = Table(
+    "ratings",
+    metadata,
+    Column("answer_id", ForeignKey("answers.id"), primary_key=True),
+    Column("rating", Integer, nullable=False),  # 1 to 5
+    Column("comment", Text, nullable=False),
+    Column("rated_at", Float, nullable=False),
+)

@@ -19,11 +19,13 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from asbuilt.errors import NotFoundError, StorageError, UserError
+from asbuilt.evaluation.load import LoadResult
 from asbuilt.evaluation.outcome import Outcome
 
-__all__ = ["Journal", "Runs", "write_whole"]
+__all__ = ["Journal", "Runs", "ensure_writable", "write_whole"]
 
 _RUN, _OUTCOMES, _RESULT, REPORT = "run.json", "outcomes.jsonl", "result.json", "report.html"
+_LOAD = "load-"
 _NAME = re.compile(r"[0-9]{8}-[0-9]{6}(-[0-9]+)?", re.ASCII)
 
 
@@ -34,6 +36,7 @@ class Journal:
         self.folder = folder
         self.name = folder.name
         self.outcomes: dict[tuple[str, str, str, str], Outcome] = {}
+        self.loads: dict[str, LoadResult] = {}
         self._file: TextIO | None = None
 
     def __enter__(self) -> Self:
@@ -49,6 +52,9 @@ class Journal:
                     whole += len(line)
                 os.truncate(file, whole)
             self._file = file.open("a", encoding="utf-8")
+            for done in self.folder.glob(f"{_LOAD}*.json"):
+                load = LoadResult.from_json(json.loads(done.read_text(encoding="utf-8")))
+                self.loads[load.load] = load
         except OSError as error:
             raise StorageError(f"cannot write {file}: {error.strerror}.") from error
         return self
@@ -69,6 +75,11 @@ class Journal:
         except OSError as error:
             raise StorageError(f"cannot write {self._file.name}: {error.strerror}.") from error
         self.outcomes[outcome.key] = outcome
+
+    def add_load(self, load: LoadResult) -> None:
+        """Remember a load that ran to its end. Raises StorageError."""
+        write_whole(self.folder / f"{_LOAD}{load.load}.json", _json(load.to_json()))
+        self.loads[load.load] = load
 
     def finish(self, result: Mapping[str, Any], report: str) -> Path:
         """Write the result and the report; returns the report's file."""
@@ -153,6 +164,14 @@ def write_whole(file: Path, text: str) -> None:
         raise StorageError(
             f"cannot write {file}: {error.strerror}.", hint="Choose another place, or free some space."
         ) from error
+
+
+def ensure_writable(file: Path) -> None:
+    """Raises StorageError when `file` could not be written; touches nothing."""
+    folder = file.parent
+    if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        reason = "it is a folder" if file.is_dir() else f"{folder} is no folder that can be written"
+        raise StorageError(f"cannot write {file}: {reason}.", hint="Choose another place.")
 
 
 def _outcome(line: bytes) -> Outcome | None:

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-__all__ = ["Comparison", "EvaluationResult", "Measurement", "Verdict", "WorstCase"]
+__all__ = ["EARLIER", "Comparison", "EvaluationResult", "Measurement", "Verdict", "WorstCase"]
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "PLANNED"]
 """PLANNED: the metric has no measure yet, so nothing was measured."""
+
+
+EARLIER = "run "
+"""Begins the name of a comparison with an earlier run; other names are baselines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class WorstCase:
 class Measurement:
     """One metric of the plan.
 
-    `value` lies in [`low`, `high`] with 95 % confidence; all are in `unit` (shares from 0 to 1), and
+    the true value is at least `low`, and at most `high`, each with 95 % confidence; all are in `unit` (shares from 0 to 1), and
     infinite where failures make them so. `n` cases or requests count; `failures` of them had no
     result; `unscored` could not be judged and do not count. `needs_more` is about how many more would
     decide an INCONCLUSIVE verdict.
@@ -89,9 +93,15 @@ class EvaluationResult:
 
     @property
     def exit_code(self) -> int:
-        """0 when every target is met, 1 when one is missed or a comparison is lost, 2 when undecided."""
+        """0 when every target is met, 1 when one is missed or proven worse than in an earlier run, 2 when
+        undecided. A baseline that is better is shown, and is no failure."""
         verdicts = {each.verdict for each in self.measurements}
-        if "FAIL" in verdicts:
+        worse = any(
+            each.verdict == "worse" and each.name.startswith(EARLIER)
+            for measurement in self.measurements
+            for each in measurement.comparisons
+        )
+        if worse or "FAIL" in verdicts:
             return 1
         return 2 if "INCONCLUSIVE" in verdicts else 0
 

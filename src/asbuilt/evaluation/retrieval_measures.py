@@ -28,6 +28,10 @@ def relevances(outcome: Outcome, case: Case) -> list[bool]:
     return marks
 
 
+# Every measure takes the same, so that the table below can call each; not each needs all of it.
+# ruff: noqa: ARG001
+
+
 def recall(marks: Sequence[bool], relevant: int, k: int | None) -> float:
     return sum(marks[:k]) / relevant
 

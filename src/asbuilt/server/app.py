@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from asbuilt import __version__
-from asbuilt.server import chat, documents, health, openai, search
+from asbuilt.server import chat, documents, feedback, health, openai, search
 from asbuilt.server.errors import OPENAI_PREFIX, install_handlers
 from asbuilt.server.limits import LimitMiddleware, RouteLimits
 from asbuilt.server.schemas import Problem
@@ -64,7 +64,7 @@ def create_app(
     )
     app.state.service = service
     install_handlers(app)
-    for group in (chat, documents, search, health):
+    for group in (chat, documents, search, feedback, health):
         app.include_router(group.router, prefix=api.prefix)
     app.include_router(openai.router, prefix=OPENAI_PREFIX)
     _describe(app, service, access)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, cast
 from uuid import uuid4
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from asbuilt.errors import BugError, LimitError
+from asbuilt.errors import BugError, LimitError, StorageError
 from asbuilt.server.errors import problem_document, refusal
 from asbuilt.server.json_body import JsonRoute
 from asbuilt.server.responses import json_response, problems
@@ -78,11 +80,12 @@ async def chat(body: ChatRequest, request: Request, service: ServiceDep) -> Resp
     events = closing(service.assistant.answer(messages, options=body.options()))
     if body.stream:
         return EventStream(
-            _encoded(events, answer_id, started),
+            _encoded(events, answer_id, started, partial(_remember, service, answer_id, messages)),
             service=service,
             failed=lambda error: failure_event(request, error, name="error"),
         )
     finished = await service.while_wanted(request.receive, finish(events))
+    await _remember(service, answer_id, messages, finished)
     citations = finished.answer.citations if finished.answer else ()
     return json_response(
         {
@@ -130,8 +133,24 @@ def failure_event(request: Request, error: Exception, *, name: str | None = None
     return sse_event(problem_document(request.scope["path"], status, detail), name=name)
 
 
+async def _remember(
+    service: Service, answer_id: str, messages: Sequence[Message], finished: Finished
+) -> None:
+    """Keep the answer, so that it can be rated. One that cannot be kept is given all the same."""
+    hits = finished.answer.hits if finished.answer else ()
+    chunk_ids = [hit.chunk.id for hit in hits]
+    add = service.system.catalog.answers.add
+    try:
+        await run_sync(partial(add, answer_id, messages, finished.message.content, chunk_ids))
+    except StorageError as error:
+        _log.error("an answer cannot be kept for feedback: %s", error)
+
+
 async def _encoded(
-    events: AsyncGenerator[Event, None], answer_id: str, started: float
+    events: AsyncGenerator[Event, None],
+    answer_id: str,
+    started: float,
+    remember: Callable[[Finished], Awaitable[None]],
 ) -> AsyncGenerator[bytes, None]:
     cited = False
     async with aclosing(events):
@@ -150,6 +169,7 @@ async def _encoded(
                 case Finished():
                     if not cited:
                         yield sse_event({"citations": []}, name="citations")
+                    await remember(event)  # first, so that whoever has the id can rate it
                     yield sse_event(_usage(event.usage), name="usage")
                     yield sse_event(_done(event, answer_id, started), name="done")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import to_json
 
 from asbuilt.types import GenerationOptions, Message, ToolCall, ToolSpec
@@ -15,6 +16,9 @@ __all__ = [
     "CitationModel",
     "DocumentsRequest",
     "DocumentsResponse",
+    "FeedbackRequest",
+    "FeedbackResponse",
+    "FeedbackSummaryModel",
     "HealthResponse",
     "IngestOptions",
     "MessageModel",
@@ -300,3 +304,44 @@ class Problem(BaseModel):
     status: int = Field(examples=[422])
     detail: str
     errors: list[Fault] | None = None
+
+
+# ---------------------------------------------------------------- feedback
+
+
+class FeedbackRequest(_Request):
+    """A rating of the answer `answer_id`: either from 1 (bad) to 5 (good), or a thumb (up is 5, down 1)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["rating"]}, {"required": ["thumb"]}],
+            "examples": [{"answer_id": "chat-0123", "rating": 4}],
+        }
+    )
+
+    answer_id: str = Field(min_length=1, max_length=64)
+    rating: int | SkipJsonSchema[None] = Field(default=None, ge=1, le=5)
+    thumb: Literal["up", "down"] | SkipJsonSchema[None] = None
+    comment: str = Field(default="", max_length=4_000)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.rating is None) == (self.thumb is None):
+            raise ValueError("give either a rating or a thumb")
+        return self
+
+
+class FeedbackResponse(BaseModel):
+    """What was remembered."""
+
+    answer_id: str
+    rating: int = Field(ge=1, le=5)
+
+
+class FeedbackSummaryModel(BaseModel):
+    """`mean` and `pleased` (the share of ratings of 4 and 5) are null while nobody has rated."""
+
+    answers: int
+    ratings: int
+    mean: float | None
+    pleased: float | None

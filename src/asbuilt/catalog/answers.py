@@ -1,0 +1,79 @@
+"""Answers that the service gave out, and what users think of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from asbuilt.catalog import tables as t
+from asbuilt.errors import NotFoundError
+from asbuilt.types import Message
+
+__all__ = ["AnswerLog", "FeedbackSummary"]
+
+Connect = Callable[[], AbstractContextManager[sa.Connection]]
+
+PLEASED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackSummary:
+    """`mean` is None while nobody has rated; `pleased` is the share of ratings of 4 and 5."""
+
+    answers: int
+    ratings: int
+    mean: float | None
+    pleased: float | None
+
+
+class AnswerLog:
+    """Part of a catalogue; every method is one transaction."""
+
+    def __init__(self, *, read: Connect, write: Connect) -> None:
+        self._read = read
+        self._write = write
+
+    def add(self, answer_id: str, messages: Sequence[Message], text: str, chunk_ids: Sequence[int]) -> None:
+        """Remember an answer as it was given out, so that it can be rated."""
+        said = [{"role": each.role, "content": each.content} for each in messages]
+        row = {
+            "id": answer_id,
+            "messages": said,
+            "text": text,
+            "chunk_ids": list(chunk_ids),
+            "given_at": time.time(),
+        }
+        with self._write() as connection:
+            connection.execute(t.answers.insert().values(row))
+
+    def rate(self, answer_id: str, rating: int, comment: str = "") -> None:
+        """Rate an answer from 1 to 5, in place of an earlier rating. Raises NotFoundError."""
+        with self._write() as connection:
+            known = sa.select(t.answers.c.id).where(t.answers.c.id == answer_id)
+            if connection.execute(known).scalar_one_or_none() is None:
+                raise NotFoundError(
+                    f"no answer {answer_id!r} was given out.", hint="Its id stands in the reply of /chat."
+                )
+            connection.execute(t.ratings.delete().where(t.ratings.c.answer_id == answer_id))
+            row = {"answer_id": answer_id, "rating": rating, "comment": comment, "rated_at": time.time()}
+            connection.execute(t.ratings.insert().values(row))
+
+    def ratings(self) -> list[int]:
+        """Every rating, in the order in which they were given."""
+        with self._read() as connection:
+            query = sa.select(t.ratings.c.rating).order_by(t.ratings.c.rated_at)
+            return list(connection.execute(query).scalars())
+
+    def summary(self) -> FeedbackSummary:
+        """How many, and how good."""
+        ratings = self.ratings()
+        with self._read() as connection:
+            count = connection.execute(sa.select(sa.func.count()).select_from(t.answers)).scalar_one()
+        if not ratings:
+            return FeedbackSummary(count, 0, None, None)
+        pleased = sum(rating >= PLEASED for rating in ratings) / len(ratings)
+        return FeedbackSummary(count, len(ratings), sum(ratings) / len(ratings), pleased)

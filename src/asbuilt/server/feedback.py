@@ -1,0 +1,41 @@
+"""POST /feedback: what a user thinks of an answer."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from asbuilt.server.json_body import JsonRoute
+from asbuilt.server.responses import json_response, problems
+from asbuilt.server.schemas import FeedbackRequest, FeedbackResponse, FeedbackSummaryModel
+from asbuilt.server.service import ServiceDep
+
+__all__ = ["router"]
+
+router = APIRouter(route_class=JsonRoute, tags=["asbuilt"])
+
+_BEST, _WORST = 5, 1
+
+
+@router.post(
+    "/feedback",
+    response_model=None,
+    responses={200: {"model": FeedbackResponse}, **problems(400, 404, 408, 413, 415, 422, 503)},
+)
+async def give_feedback(body: FeedbackRequest, service: ServiceDep) -> Response:
+    """Rate an answer that /chat gave, from 1 to 5 or with a thumb. A second rating replaces the first."""
+    rating = body.rating if body.rating is not None else _BEST if body.thumb == "up" else _WORST
+    rate = partial(service.system.catalog.answers.rate, body.answer_id, rating, body.comment)
+    await run_sync(rate)
+    return json_response(FeedbackResponse(answer_id=body.answer_id, rating=rating))
+
+
+@router.get(
+    "/feedback", response_model=None, responses={200: {"model": FeedbackSummaryModel}, **problems(503)}
+)
+async def summary(service: ServiceDep) -> Response:
+    """How many answers were given and rated, and how good the ratings are."""
+    return json_response(await run_sync(service.system.catalog.answers.summary))
