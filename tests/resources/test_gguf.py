@@ -61,7 +61,7 @@ def test_turn_tokens_are_those_of_the_template_and_the_ends(tmp_path: Path) -> N
     assert set(read_header(file).turn_tokens) == {"<|im_start|>", "<|im_end|>", "</s>"}
 
 
-@given(length=st.integers(0, len(SMALL) - 33))
+@given(length=st.integers(0, len(SMALL) - 17))  # 16 bytes of padding end it
 def test_a_truncated_file_is_refused(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
     file = tmp_path_factory.mktemp("gguf") / "model.gguf"
     file.write_bytes(SMALL[:length])

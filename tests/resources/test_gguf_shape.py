@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.resources.gguf_files import gguf_bytes
 
-from asbuilt.errors import UserError
+from asbuilt.errors import NotFoundError, UserError
 from asbuilt.resources.gguf import GgufHeader, TensorInfo, read_header
-from asbuilt.resources.gguf_shape import shape_of_gguf, weights_of_gguf
+from asbuilt.resources.gguf_shape import read_gguf_model, shape_of_gguf, weights_of_gguf
 from asbuilt.resources.models import MODELS
 from asbuilt.resources.shape import Attention, LatentAttention, ModelShape
 from asbuilt.resources.weights import weights_of
@@ -157,6 +157,24 @@ def test_bytes_are_those_of_the_file(tmp_path: Path) -> None:
     }  # fmt: skip
     assert weights.exact
     assert weights.total_bytes == sum(len(data) for _, _, _, data in tensors)
+
+
+def test_a_model_in_parts(tmp_path: Path) -> None:
+    keys = {f"llama.{key}": value for key, value in facts(MODELS["Llama 3.1 8B"].shape).items()}
+    first = gguf_bytes(
+        {"general.architecture": "llama"} | keys, [("token_embd.weight", (4096, 32), Q8_0, bytes(139_264))]
+    )
+    second = gguf_bytes({"split.no": 1}, [("output.weight", (4096, 32), F16, bytes(262_144))])
+    parts = [tmp_path / f"m-0000{number}-of-00002.gguf" for number in (1, 2)]
+    for part, data in zip(parts, (first, second), strict=True):
+        part.write_bytes(data)
+    for part in parts:
+        model = read_gguf_model(part)
+        assert (model.weights.total_bytes, model.params) == (139_264 + 262_144, 2 * 4096 * 32)
+        assert (model.shape.vocab, model.shape.tied) == (32, False)
+    parts[1].unlink()
+    with pytest.raises(NotFoundError, match="00002-of-00002"):
+        read_gguf_model(parts[0])
 
 
 def test_a_type_whose_size_is_not_known_is_refused(tmp_path: Path) -> None:

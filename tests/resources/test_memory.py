@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asbuilt.errors import NotFoundError
+from asbuilt.errors import NotFoundError, UserError
 from asbuilt.resources.memory import (
     compute_bytes,
     kv_bytes_per_token,
@@ -16,7 +16,7 @@ from asbuilt.resources.memory import (
 )
 from asbuilt.resources.models import MODELS
 from asbuilt.resources.precision import CACHE_TYPES
-from asbuilt.resources.shape import Attention, Experts, ModelShape
+from asbuilt.resources.shape import Attention, Experts, LatentAttention, ModelShape, Recurrent
 
 GIB, MIB = 2**30, 2**20
 
@@ -38,6 +38,18 @@ GEMMA = small(heads=4, head_dim=128, layers=8, window=256, local_layers=7)
 GPT_OSS = small(window=128, local_layers=2, experts=Experts(total=16, active=4, width=512))
 QWEN3_MOE = small(experts=Experts(total=16, active=4, width=256))
 
+DEEPSEEK = ModelShape(
+    family="deepseek2", layers=4, hidden=512, vocab=2048, feed_forward=1024, max_context=131_072,
+    attention=LatentAttention(heads=8, q_rank=256, kv_rank=128, rope_dim=32, nope_dim=64, value_dim=64),
+    experts=Experts(total=8, active=2, width=128, shared_width=128, dense_layers=1, router_bias=True),
+)  # fmt: skip
+QWEN3_NEXT = ModelShape(
+    family="qwen3next", layers=8, hidden=512, vocab=2048, feed_forward=0, max_context=131_072,
+    attention=Attention(heads=4, kv_heads=1, head_dim=128, qk_norm=True, output_gate=True),
+    recurrent=Recurrent(layers=6, conv_kernel=4, inner=512, state=64, groups=4, heads=8),
+    experts=Experts(total=8, active=2, width=128, shared_width=128, shared_gate=True),
+)  # fmt: skip
+
 REPORTED = [
     # shape, context of a slot, slots, micro batch, flash attention, MiB of cache and of compute buffer
     (SMOLLM2, 2048, 1, 256, True, 45, 8.3213),
@@ -53,6 +65,10 @@ REPORTED = [
     (GPT_OSS, 4096, 1, 256, True, 4.0 + 0.5, 10.7600),
     (QWEN3_MOE, 2048, 1, 256, True, 4.0, 6.5088),
     (QWEN3_MOE, 2048, 1, 128, True, 4.0, 3.2544),
+    (DEEPSEEK, 4096, 1, 256, True, 5.0, 7.5069),
+    (DEEPSEEK, 2048, 2, 256, True, 5.0, 6.5069),
+    (QWEN3_NEXT, 4096, 1, 256, True, 4.0 + 0.8203125, 7.13),
+    (QWEN3_NEXT, 2048, 2, 256, True, 4.0 + 2 * 0.8203125, 6.26),
     (small(heads=16), 2048, 1, 256, True, 4.0, 6.5088),
     (small(feed_forward=2048), 2048, 1, 256, True, 4.0, 9.5088),
 ]
@@ -127,6 +143,14 @@ def test_quantised_caches(cache_type: str, factor: float) -> None:
 def test_an_unknown_cache_type_is_refused() -> None:
     with pytest.raises(NotFoundError, match=r"'q8'.*'q8_0'"):
         kv_bytes_per_token(SMOLLM2, cache_type_k="q8")
+
+
+@pytest.mark.parametrize(("context", "slots"), [(0, 1), (1, 0), (1, -1)])
+def test_counts_below_one_are_refused(context: int, slots: int) -> None:
+    with pytest.raises(UserError, match="above 0"):
+        kv_cache_bytes(SMOLLM2, context=context, slots=slots)
+    with pytest.raises(UserError, match="above 0"):
+        compute_bytes(SMOLLM2, context=context, slots=slots)
 
 
 def test_vector_indexes() -> None:

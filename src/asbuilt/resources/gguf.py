@@ -141,6 +141,11 @@ def read_header(file: Path) -> GgufHeader:
         ) from error
 
 
+def _least_bytes(tensor: TensorInfo) -> int:
+    """Its size, or 1 where its type is newer than this table."""
+    return tensor.size_bytes if tensor.type in BLOCKS else 1
+
+
 class _Reader:
     """Reads values from `data` one after another. Any exception means that the data are damaged."""
 
@@ -160,9 +165,9 @@ class _Reader:
         tensors = tuple(self._tensor() for _ in range(tensor_count))
         alignment = int(metadata.get("general.alignment", 32))
         data_start = -(-self._at // alignment) * alignment
-        last = max((data_start + tensor.offset for tensor in tensors), default=0)
-        if last >= len(self._data):
-            raise ValueError(f"it ends at {len(self._data)} bytes, before its last tensor at {last}")
+        end = max((data_start + tensor.offset + _least_bytes(tensor) for tensor in tensors), default=0)
+        if end > len(self._data):
+            raise ValueError(f"it ends at {len(self._data)} bytes, its tensors at {end}")
         return GgufHeader(metadata, tensors, tensors_start, data_start, alignment)
 
     def _take(self, size: int) -> bytes:

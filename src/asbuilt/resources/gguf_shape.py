@@ -6,13 +6,16 @@ the keys leave open (biases, norms, a tied head) is read from which tensors are 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from asbuilt.errors import UserError
-from asbuilt.resources.gguf import GgufHeader, TensorInfo
+from asbuilt.resources.gguf import GgufHeader, TensorInfo, read_header
 from asbuilt.resources.shape import (
     Attention,
     Experts,
@@ -23,9 +26,9 @@ from asbuilt.resources.shape import (
     Recurrent,
     refuse_family,
 )
-from asbuilt.resources.weights import Weights
+from asbuilt.resources.weights import StoredModel, Weights
 
-__all__ = ["shape_of_gguf", "weights_of_gguf"]
+__all__ = ["read_gguf_model", "shape_of_gguf", "weights_of_gguf"]
 
 _DECODERS = (
     "deepseek2",
@@ -41,6 +44,29 @@ _DECODERS = (
 )
 _GLOBAL_EVERY = {"gemma2": 2, "gemma3": 6, "gpt-oss": 2}
 """Every so many layers, one looks at everything (llama.cpp, src/llama-model.cpp)."""
+
+
+_PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+
+
+def read_gguf_model(file: Path) -> StoredModel:
+    """Shape and weights of a model in one file, or in parts (`name-00001-of-00003.gguf`: name any).
+
+    Raises NotFoundError when a file is missing, and UserError for a damaged one or an unknown architecture.
+    """
+    headers = [read_header(part) for part in _parts(file)]
+    tensors = tuple(tensor for header in headers for tensor in header.tensors)
+    # Parts carry the facts in the first; the others hold tensors only.
+    whole = replace(headers[0], tensors=tensors)
+    return StoredModel(shape_of_gguf(whole), weights_of_gguf(whole), whole.params)
+
+
+def _parts(file: Path) -> list[Path]:
+    found = _PART.search(file.name)
+    if found is None:
+        return [file]
+    stem, count = file.name[: found.start()], int(found[2])
+    return [file.with_name(f"{stem}-{number:05d}-of-{count:05d}.gguf") for number in range(1, count + 1)]
 
 
 def shape_of_gguf(header: GgufHeader) -> ModelShape:

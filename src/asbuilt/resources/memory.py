@@ -5,13 +5,16 @@ Weights stand in `asbuilt.resources.weights`. Every formula names its source; al
 
 from __future__ import annotations
 
-from asbuilt.errors import NotFoundError
+from collections.abc import Mapping
+
+from asbuilt.errors import NotFoundError, UserError
 from asbuilt.registry import nearest
 from asbuilt.resources.precision import CACHE_TYPES
 from asbuilt.resources.shape import ModelShape
 
 __all__ = [
     "DEFAULT_MICRO_BATCH",
+    "RUNTIME_BYTES",
     "compute_bytes",
     "kv_bytes_per_token",
     "kv_cache_bytes",
@@ -21,6 +24,10 @@ __all__ = [
 
 DEFAULT_MICRO_BATCH = 512
 """Tokens that llama.cpp computes at once (`--ubatch-size`)."""
+
+RUNTIME_BYTES: Mapping[str, int] = {"llama.cpp": 500_000_000, "torch": 1_400_000_000}
+"""What an engine and its driver take on an NVIDIA GPU before a model is loaded. Sources: 0.25 to 0.5 GB
+for llama.cpp, reported by users; 1.4 GB for PyTorch, the constant of Unsloth's estimator."""
 
 _CELLS = 256
 """llama.cpp pads the cells of a cache to this many."""
@@ -57,7 +64,9 @@ def kv_cache_bytes(
     window x slots + micro_batch), or everything with `full_window` (`--swa-full`). Recurrent layers hold
     one float32 state a slot. Whisper adds K and V of the encoded sound.
     Source: llama.cpp, src/llama-kv-cache-iswa.cpp, src/llama-context.cpp, src/llama-hparams.cpp.
+    Raises NotFoundError for an unknown cache type, UserError for a context or slots below 1.
     """
+    _check(context=context, slots=slots, micro_batch=micro_batch)
     if shape.encoder_only:
         return 0
     a_token = _token_bytes(shape, cache_type_k, cache_type_v)
@@ -103,11 +112,14 @@ def compute_bytes(
 
     A token takes the widest step of a layer in float32: 3 feed-forward + 5 hidden elements (the active
     experts' widths add up), or 2 queries + 2 keys and values + 5 hidden, with a row of scores a head where
-    flash attention is off. Attention masks over the cells of a slot (of all slots when `unified`) take 2
-    bytes an entry, or 4 without flash attention. Logits are made for one token a slot, or for `logit_rows`
-    of a batch (engines before 2026 made them for every token), and one row a slot is kept for the server.
+    flash attention is off. A recurrent layer takes its own, and a copy of every state. Attention masks over
+    the cells of a slot (of all slots when `unified`) take 2 bytes an entry, or 4 without flash attention.
+    Logits are made for one token a slot, or for `logit_rows` of a batch (engines before 2026 made them for
+    every token), and one row a slot is kept for the server.
     Source: sizes that llama.cpp reports; tests/resources/test_memory.py holds them.
+    Raises UserError for a context or slots below 1.
     """
+    _check(context=context, slots=slots, micro_batch=micro_batch)
     cells = _pad(context) * (slots if unified else 1)
     tokens = min(micro_batch, _pad(context))
     attention, hidden = shape.attention, 5 * shape.hidden
@@ -120,7 +132,11 @@ def compute_bytes(
     if shape.window:
         masks += _pad(min(cells, shape.window * (slots if unified else 1) + micro_batch))
     masks *= 2 if flash_attention else 4
-    step = 4 * tokens * max(network, attending)
+    recurrent, states = 0, 0
+    if shape.recurrent:
+        recurrent = shape.recurrent.step_elements + hidden
+        states = 4 * slots * shape.recurrent.state_elements
+    step = 4 * tokens * max(network, attending, recurrent) + states
     if shape.encoder_only:
         return step + tokens * (masks + _INDICES_BYTES)
     rows = slots if logit_rows is None else logit_rows
@@ -140,6 +156,12 @@ def vector_index_bytes(
     """
     vector = dim * (1 if quantised else 4)
     return round(points * (vector * (1.5 if graph else 1) + payload_bytes))
+
+
+def _check(**counts: int) -> None:
+    for what, count in counts.items():
+        if count < 1:
+            raise UserError(f"{what} is {count!r}.", hint="Give a whole number above 0.")
 
 
 def _global_layers(shape: ModelShape) -> int:

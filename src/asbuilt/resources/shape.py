@@ -217,6 +217,12 @@ class Recurrent:
         """Elements (float32 in llama.cpp) that one sequence keeps in one layer, whatever its length."""
         return (self.conv_kernel - 1) * self.conv_width + self.state * self.inner
 
+    @property
+    def step_elements(self) -> int:
+        """Elements that one token needs at once besides its hidden states: before and after the
+        convolution, and the gate."""
+        return 2 * self.conv_width + self.inner
+
     def linears(self, hidden: int) -> Iterator[Linear]:
         n = self.layers
         yield Linear("in_proj_qkvz", "recurrent", hidden, self.conv_width + self.inner, n, n)

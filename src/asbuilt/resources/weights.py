@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from asbuilt.resources.precision import find_precision
 from asbuilt.resources.shape import Group, ModelShape
 
-__all__ = ["Weights", "weights_of"]
+__all__ = ["StoredModel", "Weights", "weights_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,15 @@ class Weights:
     @property
     def total_bytes(self) -> int:
         return sum(self.by_group.values())
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """What the headers of a model's files tell: its shape, its exact weights, and its parameters."""
+
+    shape: ModelShape
+    weights: Weights
+    params: int
 
 
 def weights_of(shape: ModelShape, precision: str) -> Weights:
