@@ -77,7 +77,8 @@ ALL = ", ".join([each.written for each in MEASURES.values()][:12])
         ("measure: chat.latency.p95, load: steady, target: '< 3 s'", []),
         ("measure: chat.latency.p99.9, load: steady, target: '< 3 s'", ["warning: m.target: cannot be decided: the load 'steady' sends about 300 requests, and percentile 99.9 needs 2995 at least ('< 3 s')"]),
         ("measure: chat.latency.p95, load: steady, target: '< 40 s'", ["warning: m.target: cannot fail: the load 'steady' gives up after 30 s ('< 40 s')"]),
-        ("measure: chat.throughput, load: steady, target: '>= 12 requests/s'", ["warning: m.target: cannot be reached: the load 'steady' sends only 10 requests a second ('>= 12 requests/s')"]),
+        ("measure: chat.throughput, load: steady, target: '>= 12 requests/s'", ["warning: m.target: cannot be reached: the load 'steady' sends 10 requests a second ('>= 12 requests/s')"]),
+        ("measure: chat.throughput, load: steady, target: '>= 10 requests/s'", ["warning: m.target: can hardly be decided: the load 'steady' sends 10 requests a second, which proves about 9.05 at best; raise rate_per_s or duration_s ('>= 10 requests/s')"]),
         ("measure: chat.error_rate, load: steady, target: '< 0.5 %'", ["warning: m.target: cannot be decided with about 300 requests: 598 are needed (95 % confidence) ('< 0.5 %')"]),
     ],
 )  # fmt: skip

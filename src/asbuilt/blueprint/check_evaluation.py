@@ -16,6 +16,7 @@ from asbuilt.statistics.verdict import fewest_cases, fewest_for_percentile
 __all__ = ["evaluation_faults"]
 
 _SECTION = "evaluation"
+_Z = 1.645  # of a one-sided bound with 95 % confidence
 
 
 def evaluation_faults(loaded: Loaded, blueprint: Blueprint) -> Iterator[Fault]:
@@ -178,8 +179,15 @@ def _with_load(measure: MeasureRef, target: Target, threshold: float, load: Load
             )
         if target.comparison in ("<", "<=") and threshold > load.timeout_s:
             yield f"cannot fail: the load {load.name!r} gives up after {load.timeout_s:g} s"
-    if measure.measure.kind == "rate" and target.comparison in (">=", ">") and threshold > load.rate_per_s:
-        yield (f"cannot be reached: the load {load.name!r} sends only {load.rate_per_s:g} requests a second")
+    if measure.measure.kind == "rate" and target.comparison in (">=", ">"):
+        surely = load.rate_per_s - _Z * (load.rate_per_s / load.duration_s) ** 0.5
+        if threshold > load.rate_per_s:
+            yield f"cannot be reached: the load {load.name!r} sends {load.rate_per_s:g} requests a second"
+        elif threshold > surely:
+            yield (
+                f"can hardly be decided: the load {load.name!r} sends {load.rate_per_s:g} requests a second, "
+                f"which proves about {surely:.3g} at best; raise rate_per_s or duration_s"
+            )
     if measure.measure.kind == "share":
         few = fewest_cases(target.comparison, threshold)
         if few is not None and requests < few:

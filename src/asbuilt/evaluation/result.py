@@ -50,10 +50,10 @@ class WorstCase:
 class Measurement:
     """One metric of the plan.
 
-    the true value is at least `low`, and at most `high`, each with 95 % confidence; all are in `unit` (shares from 0 to 1), and
-    infinite where failures make them so. `n` cases or requests count; `failures` of them had no
-    result; `unscored` could not be judged and do not count. `needs_more` is about how many more would
-    decide an INCONCLUSIVE verdict.
+    The true value is at least `low`, and at most `high`, each with 95 % confidence; all are in `unit`
+    (shares from 0 to 1), and infinite where failures make them so. `n` cases or requests count;
+    `failures` of them had no result; `unscored` could not be judged and do not count. `needs_more` is
+    about how many more would decide an INCONCLUSIVE verdict.
     """
 
     name: str
