@@ -10,7 +10,16 @@ from asbuilt.blueprint.needs import Given, resolve_needs
 from asbuilt.blueprint.spec import Blueprint
 from asbuilt.errors import BlueprintError
 
-__all__ = ["Graph", "build_order", "build_waves", "find_cycles", "graph_of", "sorted_names", "sorted_waves"]
+__all__ = [
+    "Graph",
+    "acyclic_graph",
+    "build_order",
+    "build_waves",
+    "find_cycles",
+    "graph_of",
+    "sorted_names",
+    "sorted_waves",
+]
 
 Graph = Mapping[str, Iterable[str]]
 """Each name with the names that come before it. Those that are no key themselves count as there."""
@@ -32,15 +41,16 @@ def build_order(blueprint: Blueprint) -> list[str]:
 
     Raises BlueprintError that names a cycle, or for needs that cannot be met.
     """
-    return sorted_names(_acyclic(blueprint))
+    return sorted_names(acyclic_graph(blueprint))
 
 
 def build_waves(blueprint: Blueprint) -> list[tuple[str, ...]]:
     """Components that can be built side by side, wave after wave. Raises as `build_order` does."""
-    return sorted_waves(_acyclic(blueprint))
+    return sorted_waves(acyclic_graph(blueprint))
 
 
-def _acyclic(blueprint: Blueprint) -> dict[str, frozenset[str]]:
+def acyclic_graph(blueprint: Blueprint) -> dict[str, frozenset[str]]:
+    """`graph_of` with needs resolved. Raises as `build_order` does."""
     graph = graph_of(blueprint, resolve_needs(blueprint))
     if cycles := find_cycles(graph):
         named = tuple(f"cycle: {' -> '.join(cycle)}" for cycle in cycles)
