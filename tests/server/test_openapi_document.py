@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 from tests.server.conftest import BASE_URL, blueprint
 
-from asbuilt.server import create_app
+from asbuilt.server import create_app, openapi_document
 from asbuilt.system import System
 
 OPERATIONS = {
@@ -95,3 +96,15 @@ def test_keys_are_described_where_they_are_needed(system: System, document: dict
         described = client.get("/api/v1/openapi.json", headers={"authorization": "Bearer reader-key"}).json()
     assert described["security"] == [{"key": []}]
     assert described["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+
+
+def test_it_is_made_without_opening_anything(document: dict[str, Any], tmp_path: Path) -> None:
+    system = System(blueprint(), folder=tmp_path)
+    assert json.loads(json.dumps(openapi_document(system))) == document
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_asks_for_a_key_where_the_service_will(tmp_path: Path) -> None:
+    system = System(blueprint(require_keys=True), folder=tmp_path)
+    assert openapi_document(system)["security"] == [{"key": []}]
+    assert list(tmp_path.iterdir()) == []

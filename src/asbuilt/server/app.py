@@ -20,7 +20,7 @@ from asbuilt.server.security import Access, Guard, access_for
 from asbuilt.server.service import Service
 from asbuilt.system import System
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "openapi_document"]
 
 _MIB = 2**20
 _MAX_JSON_BYTES = 16 * _MIB  # they are parsed on the event loop, where all others wait
@@ -47,6 +47,18 @@ def create_app(
         insecure=insecure,
         has_keys=lambda: bool(system.catalog.api_key_names()),
     )
+    return _application(system, access, grace_s=grace_s)
+
+
+def openapi_document(system: System) -> dict[str, Any]:
+    """The OpenAPI document that `create_app` serves. Nothing of the system is opened for it."""
+    api = system.blueprint.api
+    access = access_for(api.host, require_keys=api.require_keys, insecure=False, has_keys=lambda: True)
+    return _application(system, access, grace_s=GRACE_S).openapi()
+
+
+def _application(system: System, access: Access, *, grace_s: float) -> FastAPI:
+    api = system.blueprint.api
     service = Service(system, grace_s=grace_s)
     app = FastAPI(
         title=system.blueprint.system.name,
@@ -58,7 +70,7 @@ def create_app(
         redirect_slashes=False,
         lifespan=_lifespan,
         middleware=[
-            Middleware(Guard, access=access, key_name=system.catalog.api_key_name),
+            Middleware(Guard, access=access, key_name=lambda key: system.catalog.api_key_name(key)),
             Middleware(LimitMiddleware, routes=_limits(service), default=RouteLimits(_MAX_OTHER_BYTES)),
         ],
     )
