@@ -83,7 +83,9 @@ def _show(result: EvaluationResult) -> None:
     from asbuilt.evaluation.wording import amount, difference, interval
 
     console = Console()
-    table = Table("metric", "verdict", "measured", "95 % bounds", "target", "n", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for title in ("metric", "verdict", "measured", "95 % bounds", "target", "n"):
+        table.add_column(title, no_wrap=True)
     for m in result.measurements:
         verdict = Text(m.verdict, style=_STYLES[m.verdict])
         table.add_row(

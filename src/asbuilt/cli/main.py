@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from asbuilt.cli import ask, chat, check, doctor, evaluate, ingest, keys, new, search, serve
+from asbuilt.cli import ask, chat, check, doctor, drift, evaluate, ingest, keys, new, search, serve
 from asbuilt.cli.output import fail, print_fault
 from asbuilt.errors import AsbuiltError, BlueprintError, BugError
 
@@ -28,6 +28,7 @@ app.command()(ask.ask)
 app.command()(chat.chat)
 app.command()(serve.serve)
 app.command("eval")(evaluate.evaluate)
+app.command()(drift.drift)
 app.command()(doctor.doctor)
 app.add_typer(keys.app, name="keys")
 

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 from asbuilt.blueprint import ApiSpec, Loaded
 from asbuilt.blueprint.fault import shown
 from asbuilt.drift.difference import Difference
 
-__all__ = ["contract_differences", "operations"]
+__all__ = ["contract_differences"]
 
-_METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 _PARAMETER = re.compile(r"\{[^}]*\}")
-
-
-def operations(openapi: Mapping[str, Any]) -> frozenset[str]:
-    """``POST /api/v1/chat`` and so on, of an OpenAPI document."""
-    return frozenset(
-        f"{method.upper()} {path}"
-        for path, item in openapi.get("paths", {}).items()
-        for method in item
-        if method in _METHODS
-    )
 
 
 def contract_differences(loaded: Loaded, api: ApiSpec, served: Collection[str]) -> list[Difference]:

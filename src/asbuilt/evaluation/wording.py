@@ -10,13 +10,15 @@ __all__ = ["amount", "difference", "interval"]
 
 
 def amount(value: float | None, unit: str) -> str:
-    """``90.4 %``, ``2.31 s``, ``11.2 /s``; a share is stored from 0 to 1."""
+    """``90.4 %``, ``2.31 s``, ``11.2 /s``, ``0.77 GB``; a share is stored from 0 to 1."""
     if value is None:
         return ""
     if math.isinf(value):
         return "never" if unit == "s" else "unbounded"
     if unit == "share":
         return f"{100 * value:.1f} %"
+    if unit == "bytes":
+        return f"{value / 1e9:.3g} GB"
     return f"{value:.3g} {unit}".rstrip()
 
 

@@ -1,0 +1,102 @@
+"""All five layers of a project, held against what is known of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from asbuilt.blueprint import Blueprint, Loaded, load
+from asbuilt.drift.contract import contract_differences
+from asbuilt.drift.difference import Difference, Layer, Report
+from asbuilt.drift.ports import port_differences
+from asbuilt.drift.targets import target_differences
+from asbuilt.drift.wiring import component_differences
+from asbuilt.evaluation.journal import Runs
+from asbuilt.evaluation.wording import amount
+from asbuilt.server import create_app
+from asbuilt.server.running import Running, last_served, operations
+from asbuilt.system import STATE_FOLDER, System
+
+__all__ = ["find_drift"]
+
+
+def find_drift(path: Path) -> Report:
+    """Compare the blueprint at `path` with its classes, the service, and the evidence of its project.
+
+    Raises what `load` raises, BlueprintError when it cannot be read at all, and StorageError.
+    """
+    loaded = load(path)
+    comparison = _Comparison(loaded)
+    comparison.run()
+    return Report(tuple(comparison.differences), comparison.compared, comparison.unknown)
+
+
+class _Comparison:
+    """Gathers differences layer by layer."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._state = loaded.folder / STATE_FOLDER
+        self.differences: list[Difference] = []
+        self.compared: dict[Layer, str] = {}
+        self.unknown: dict[Layer, str] = {}
+
+    def run(self) -> None:
+        faults = port_differences(self._loaded)
+        self.differences += faults
+        self.compared["ports"] = "the classes that are installed"
+        blueprint = self._loaded.blueprint
+        if blueprint is None or self._loaded.faults:
+            return  # what cannot be read cannot be compared any further
+        running = last_served(self._state)
+        self._contract(blueprint, running, buildable=not faults)
+        if not faults:
+            self._wiring(blueprint, running)
+        self._targets(blueprint)
+
+    def _contract(self, blueprint: Blueprint, running: Running | None, *, buildable: bool) -> None:
+        if running is not None:
+            served, against = running.operations, _when(running)
+        elif buildable:
+            with System(blueprint, folder=self._loaded.folder) as system:
+                served = operations(create_app(system).openapi())
+            against = "the service that this blueprint makes; it was never served"
+        else:
+            self.unknown["contract"] = "the blueprint has faults, and was never served"
+            return
+        self.compared["contract"] = against
+        self.differences += contract_differences(self._loaded, blueprint.api, served)
+
+    def _wiring(self, blueprint: Blueprint, running: Running | None) -> None:
+        if running is None:
+            self.unknown["wiring"] = "never served: run `asbuilt serve`"
+            return
+        self.compared["wiring"] = _when(running)
+        self.differences += component_differences(self._loaded, blueprint, running.wiring)
+
+    def _targets(self, blueprint: Blueprint) -> None:
+        evidence = _evidence(self._state)
+        if not evidence:
+            self.unknown["targets"] = "no evidence: run `asbuilt eval`"
+            return
+        self.compared["targets"] = f"{len(evidence)} metrics that were measured"
+        self.differences += target_differences(self._loaded, blueprint, evidence)
+
+
+def _when(running: Running) -> str:
+    return f"what was served at {running.url} from {running.started} on"
+
+
+def _evidence(state: Path) -> dict[str, Mapping[str, Any]]:
+    """The newest measurement of each metric."""
+    runs = Runs(state / "evaluation")
+    found: dict[str, Mapping[str, Any]] = {}
+    for name in runs.names():
+        for each in runs.result(name)["measurements"]:
+            if each["verdict"] != "PLANNED":
+                value = math.inf if each["value"] is None and each["n"] else each["value"]
+                shown = amount(value, each["unit"]) or "nothing"
+                found[each["name"]] = {**each, "run": name, "shown": shown}
+    return found
