@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -79,9 +80,9 @@ def probe(*, speed: Speed | None = None) -> Machine:
 def measure_speed(*, seconds: float = 0.4, threads: int | None = None) -> Speed:
     """Copy and multiply for about `seconds` in all, on `threads` (all cores that this process may use)."""
     import numpy as np
-    import psutil
 
-    threads = threads or len(psutil.Process().cpu_affinity())
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
+    threads = threads or (len(affinity(0)) if affinity else os.cpu_count() or 1)
     source = [np.ones(_BLOCK_BYTES // 4, dtype=np.float32) for _ in range(threads)]
     target = [np.empty_like(block) for block in source]
     for index in range(threads):
