@@ -102,7 +102,7 @@ Find passages
 
 - **Name**: `retriever`
 - **Played by**: `retriever/hybrid`
-- **Status**: in_progress
+- **Status**: built; by hand: in_progress
 - **Estimated hours**: not estimated
 - **Needs**: embedder = words, tools = none, reranker = none
 - **Config**: `{"top_k": 5}`

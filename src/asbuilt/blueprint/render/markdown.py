@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from asbuilt.blueprint.needs import Given
     from asbuilt.blueprint.spec import ComponentSpec, EvaluationPlan, PortSpec
+    from asbuilt.registry import Port, Signature
 
 __all__ = [
     "code",
@@ -26,8 +28,9 @@ __all__ = [
 ]
 
 _SPECIAL = re.compile(
-    r"[\\`*\[\]<|~$]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|!(?=\[)|(?<=[a-z]):(?=//)|(?<=\w)@(?=\w)"
+    r"[\\`*\[\]|~$]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|!(?=\[)|(?<=[a-z]):(?=//)|(?<=\w)@(?=\w)"
 )
+_UNANNOTATED = "_empty"  # what `registry.signature` says of a parameter without annotation
 _LINE_START = re.compile(r"^(?:[-+#=>]|\d+(?=[.)]))")
 
 
@@ -80,28 +83,55 @@ def hours_text(hours: float | None) -> str:
     return "not estimated" if hours is None else f"{hours:.10g}"
 
 
-def component_markdown(component: ComponentSpec, *, level: int = 3) -> str:
-    """A section under a heading of `level`, without a newline at its end."""
+def component_markdown(
+    component: ComponentSpec,
+    *,
+    level: int = 3,
+    signature: Signature | None = None,
+    given: Mapping[str, Given] | None = None,
+) -> str:
+    """A section under a heading of `level`, without a newline at its end.
+
+    With the `signature` of the class that plays it, its ports are the real ones, with those that are
+    declared beside them; `given` are the components that its needs were resolved to.
+    """
+    needs = component.needs if given is None else given
     facts = [
         ("Name", code(component.name) if component.title else ""),
         ("Played by", code(component.use) if component.use is not None else ""),
-        ("Status", str(component.status)),
+        ("Status", _status(component)),
         ("Estimated hours", hours_text(component.estimated_hours)),
-        ("Needs", _needs(component)),
+        ("Needs", ", ".join(f"{escaped(need)} = {_targets(needs[need])}" for need in needs)),
         ("Dependencies", ", ".join(map(escaped, component.dependencies))),
         ("Technologies", ", ".join(map(escaped, component.technologies))),
         ("Config", code(json.dumps(component.config, ensure_ascii=False)) if component.config else ""),
     ]
+    inputs, outputs = component.inputs, component.outputs
     blocks = [
         heading(level, component.title or component.name),
         prose(component.purpose),
         "\n".join(f"- **{what}**: {text}" for what, text in facts if text),
-        *_ports("Inputs", component.inputs),
-        *_ports("Outputs", component.outputs),
     ]
+    if signature is None:
+        blocks += [*_ports("Inputs", inputs), *_ports("Outputs", outputs)]
+    else:
+        method = code(f"{signature.role.method}()")
+        blocks += _real_ports(f"Inputs of {method}", signature.inputs, {port.name: port for port in inputs})
+        blocks += _real_ports(
+            f"Output of {method}",
+            signature.outputs,
+            {signature.outputs[0].name: outputs[0]} if outputs else {},
+        )
     if component.notes.strip():
         blocks += ["**Notes**", prose(component.notes)]
     return "\n\n".join(blocks)
+
+
+def _status(component: ComponentSpec) -> str:
+    """By hand; what has an implementation is more than planned, whatever was never written."""
+    if component.use is None:
+        return component.status
+    return "built" if component.status == "planned" else f"built; by hand: {component.status}"
 
 
 def ports_table(ports: Iterable[PortSpec]) -> str:
@@ -114,14 +144,28 @@ def _ports(title: str, ports: Sequence[PortSpec]) -> tuple[str, ...]:
     return (f"**{title}**", ports_table(ports)) if ports else ()
 
 
-def _needs(component: ComponentSpec) -> str:
-    return ", ".join(
-        f"{escaped(need)} = {_targets(target) or 'none'}" for need, target in component.needs.items()
-    )
+def _real_ports(title: str, ports: Sequence[Port], declared: Mapping[str, PortSpec]) -> tuple[str, ...]:
+    """Ports of the code, each with what the blueprint declares in its place."""
+    if not ports:
+        return ()
+    rows = []
+    for port in ports:
+        beside = declared.get(port.name)
+        name = port.name if beside is None else beside.name
+        kind = code(port.type, in_table=True) if port.type != _UNANNOTATED else ""
+        said = "" if beside is None else code(beside.type, in_table=True)
+        rows.append((escaped(name), kind, said, "" if beside is None else escaped(beside.description)))
+    return f"**{title}**", table(*_said(("name", "type", "declared", "description"), rows))
+
+
+def _said(head: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """Without the columns that say nothing in any row."""
+    kept = [number for number in range(len(head)) if any(row[number] for row in rows)]
+    return [head[number] for number in kept], [[row[number] for number in kept] for row in rows]
 
 
 def _targets(target: str | tuple[str, ...] | None) -> str:
-    return ", ".join(map(escaped, (target,) if isinstance(target, str) else target or ()))
+    return ", ".join(map(escaped, (target,) if isinstance(target, str) else target or ())) or "none"
 
 
 def evaluation_markdown(plan: EvaluationPlan, *, level: int = 1) -> str:
@@ -162,9 +206,7 @@ def _metrics(plan: EvaluationPlan) -> str:
         )
         for each in plan.metrics
     ]
-    # A column that says nothing of any metric is left out.
-    kept = [number for number in range(len(head)) if any(row[number] for row in rows)]
-    return table([head[number] for number in kept], [[row[number] for number in kept] for row in rows])
+    return table(*_said(head, rows))
 
 
 def _loads(plan: EvaluationPlan) -> str:
