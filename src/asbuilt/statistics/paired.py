@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from asbuilt.errors import UserError
-from asbuilt.statistics.estimate import CONFIDENCE, Estimate, mean_estimate
+from asbuilt.statistics.estimate import CONFIDENCE, Estimate, mean_estimate, share_estimate
 
 __all__ = ["PairedComparison", "compare"]
 
@@ -15,8 +15,8 @@ __all__ = ["PairedComparison", "compare"]
 @dataclass(frozen=True, slots=True)
 class PairedComparison:
     """`difference` is the mean of ours minus theirs over the cases that both did. `gained` are cases
-    where ours is higher, `lost` where it is lower. `p` is two-sided: exact McNemar where scores are 0
-    or 1, otherwise None and the interval of the difference decides."""
+    where ours is higher, `lost` where it is lower. The interval of the difference decides: exact where
+    scores are 0 or 1 (then `p` is McNemar's, exact and two-sided), by the bootstrap otherwise."""
 
     difference: Estimate
     gained: tuple[str, ...]
@@ -38,25 +38,36 @@ def compare(
     if not shared:
         raise UserError("the two share no case, so they cannot be compared.")
     differences = [ours[case] - theirs[case] for case in shared]
-    # Bounds of a two-sided interval: each has half of the error.
-    difference = mean_estimate(
-        differences,
-        clusters=None if clusters is None else [clusters[case] for case in shared],
-        confidence=1 - (1 - confidence) / 2,
-        seed=seed,
-    )
     gained = tuple(case for case in shared if ours[case] > theirs[case])
     lost = tuple(case for case in shared if ours[case] < theirs[case])
     binary = clusters is None and {ours[case] for case in shared} | {theirs[case] for case in shared} <= {
         0,
         1,
     }
-    p = _mcnemar(len(gained), len(lost)) if binary else None
-    decided = p <= 1 - confidence if p is not None else not difference.low <= 0 <= difference.high
+    two_sided = 1 - (1 - confidence) / 2  # each bound has half of the error
+    if binary:
+        difference = _of_flips(len(gained), len(lost), len(shared), two_sided)
+    else:
+        within = None if clusters is None else [clusters[case] for case in shared]
+        difference = mean_estimate(differences, clusters=within, confidence=two_sided, seed=seed)
     verdict: Literal["better", "worse", "undecided"] = "undecided"
-    if decided and difference.value:
+    if difference.low > 0 or difference.high < 0:
         verdict = "better" if difference.value > 0 else "worse"
-    return PairedComparison(difference, gained, lost, p, verdict)
+    return PairedComparison(
+        difference, gained, lost, _mcnemar(len(gained), len(lost)) if binary else None, verdict
+    )
+
+
+def _of_flips(gained: int, lost: int, n: int, confidence: float) -> Estimate:
+    """The difference of two shares on the same n cases: of those that flipped, the share that was gained
+    has exact bounds. They leave out 0 exactly when McNemar's exact test rejects."""
+    flips = gained + lost
+    if flips == 0:
+        most = share_estimate(0, n, confidence=confidence).high
+        return Estimate(0.0, -most, most, n, "exact, no case flipped")
+    share = share_estimate(gained, flips, confidence=confidence)
+    low, high = ((2 * bound - 1) * flips / n for bound in (share.low, share.high))
+    return Estimate((gained - lost) / n, low, high, n, "exact, of the cases that flipped")
 
 
 def _mcnemar(gained: int, lost: int) -> float:
