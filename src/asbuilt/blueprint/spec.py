@@ -292,7 +292,11 @@ class ComponentSpec:
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
 class SystemSpec:
-    """What the whole is called and what it is for."""
+    """What the whole is called and what it is for.
+
+    >>> SystemSpec("notes", "Answers questions about our notes").name
+    'notes'
+    """
 
     name: Name
     purpose: Text

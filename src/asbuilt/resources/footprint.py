@@ -35,7 +35,11 @@ _COLUMNS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ModelFootprint:
-    """GB (10^9 bytes) that the weights of one model take in each precision."""
+    """GB (10^9 bytes) that the weights of one model take in each precision.
+
+    >>> ModelFootprint("ours", 3_000_000_000, 12.0, 6.0, 3.2, 1.9, 1.8).gb("FP16")
+    6.0
+    """
 
     name: str
     params: int
