@@ -17,7 +17,14 @@ from typing import Any, Self, cast
 from filelock import FileLock, Timeout
 
 from asbuilt import registry
-from asbuilt.blueprint import Blueprint, build_order, config_values, load_checked, resolve_needs
+from asbuilt.blueprint import (
+    Blueprint,
+    build_order,
+    config_values,
+    load_checked,
+    refuse_faulty,
+    resolve_needs,
+)
 from asbuilt.catalog import Catalog
 from asbuilt.documents.choose import choose_reader
 from asbuilt.documents.sources import find_sources, read_bytes
@@ -45,9 +52,14 @@ class System:
     closes in the opposite order. State lives in ``.asbuilt/`` beside the blueprint: the catalogue,
     and one slot a process for what only one process may hold (an index folder), so that a
     running server never keeps the command line out.
+
+    A blueprint made in Python is checked like one from a file, and BlueprintError has every fault;
+    `checked` says that this was done.
     """
 
-    def __init__(self, blueprint: Blueprint, *, folder: Path) -> None:
+    def __init__(self, blueprint: Blueprint, *, folder: Path, checked: bool = False) -> None:
+        if not checked:
+            refuse_faulty(blueprint, folder=folder)
         self.blueprint = blueprint
         self.folder = folder
         self.state_folder = folder / STATE_FOLDER
@@ -63,7 +75,7 @@ class System:
     def load(cls, path: str | Path = "blueprint.yaml") -> System:
         """Load and check a blueprint. Raises BlueprintError with every fault."""
         file = Path(path).resolve()
-        return cls(load_checked(file), folder=file.parent)
+        return cls(load_checked(file), folder=file.parent, checked=True)
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.blueprint import parts
 
 from asbuilt import registry
-from asbuilt.blueprint import Blueprint, check, load, load_checked, load_text
+from asbuilt.blueprint import Blueprint, check, load, load_checked, load_text, refuse_faulty
 from asbuilt.blueprint.emit import emit
 from asbuilt.errors import BlueprintError, MissingError
 
@@ -454,3 +454,14 @@ def test_no_blueprint_is_so_wrong_that_checking_fails(folder: Path, path: list[i
     for fault in check(loaded):
         assert "\n" not in fault.format("b")
         assert fault.line <= text.count("\n") + 1
+
+
+def test_a_blueprint_made_in_python_is_checked_like_a_file(folder: Path) -> None:
+    good = Blueprint.from_yaml(HEAD + GOOD)
+    refuse_faulty(good, folder=folder)
+    with pytest.raises(BlueprintError) as caught:
+        refuse_faulty(
+            Blueprint.from_yaml(HEAD + "components: {a: {use: embedder/draun, purpose: p}}\n"), folder=folder
+        )
+    [line] = caught.value.faults
+    assert "components.a.use: is not registered ('embedder/draun')" in line

@@ -1,7 +1,7 @@
 """The drawing: what a blueprint says, how it is read, checked and ordered, and patterns to start from."""
 
 from asbuilt.blueprint.architecture import SystemArchitecture
-from asbuilt.blueprint.check import check, load_checked
+from asbuilt.blueprint.check import check, load_checked, refuse_faulty
 from asbuilt.blueprint.config import config_values
 from asbuilt.blueprint.design_pattern import DesignPattern, FlowStep
 from asbuilt.blueprint.fault import Fault, Severity
@@ -59,6 +59,7 @@ __all__ = [
     "load",
     "load_checked",
     "load_text",
+    "refuse_faulty",
     "resolve_needs",
     "show_pattern",
     "sorted_names",

@@ -16,13 +16,13 @@ from asbuilt import registry
 from asbuilt.blueprint.check_components import component_faults
 from asbuilt.blueprint.check_evaluation import evaluation_faults
 from asbuilt.blueprint.fault import Fault, Steps, in_order, shown
-from asbuilt.blueprint.load import Loaded, load
+from asbuilt.blueprint.load import Loaded, load, load_text
 from asbuilt.blueprint.name import as_name, is_name
 from asbuilt.blueprint.secrets import secret_faults
 from asbuilt.blueprint.spec import Blueprint
 from asbuilt.errors import BlueprintError, MissingError
 
-__all__ = ["check", "load_checked"]
+__all__ = ["check", "load_checked", "refuse_faulty"]
 
 _TAKEN_PREFIX = "/v1"  # the OpenAI-compatible endpoints
 
@@ -52,12 +52,23 @@ def load_checked(path: Path) -> Blueprint:
 
     Raises BlueprintError with all of them otherwise, and what `load` raises.
     """
-    loaded = load(path)
+    return _faultless(load(path))
+
+
+def refuse_faulty(blueprint: Blueprint, *, folder: Path) -> None:
+    """Check a blueprint that was made in Python; relative paths start in `folder`.
+
+    Raises BlueprintError with every fault; places are those of `blueprint.to_yaml()`.
+    """
+    _faultless(load_text(blueprint.to_yaml(), file=folder / "blueprint"))
+
+
+def _faultless(loaded: Loaded) -> Blueprint:
     faults = check(loaded)
     errors = sum(fault.severity == "error" for fault in faults)
     if errors or loaded.blueprint is None:
-        lines = tuple(fault.format(path) for fault in faults)
-        raise BlueprintError(f"{path} has {errors} fault{'s' * (errors != 1)}.", faults=lines)
+        lines = tuple(fault.format(loaded.file) for fault in faults)
+        raise BlueprintError(f"{loaded.file} has {errors} fault{'s' * (errors != 1)}.", faults=lines)
     return loaded.blueprint
 
 
