@@ -18,12 +18,13 @@ __all__ = ["docs"]
 
 
 def docs(
-    file: Annotated[Path, typer.Argument(help="The blueprint.", metavar="FILE")] = Path("blueprint.yaml"),
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Where; created if it is not there.", metavar="DIR")
-    ] = Path("docs/architecture"),
+        Path,
+        typer.Option("-o", "--output", help="Where; created if it is not there.", metavar="DIR"),
+    ],
+    file: Annotated[Path, typer.Argument(help="The blueprint.", metavar="FILE")] = Path("blueprint.yaml"),
 ) -> None:
-    """Write the drawing: architecture, diagram, API, memory plan, evaluation plan, alert rules."""
+    """Write the drawing: architecture, diagram, API and evaluation plan."""
     from asbuilt.blueprint import load_checked
     from asbuilt.blueprint.together import write_together
 
