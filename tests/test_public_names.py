@@ -35,3 +35,4 @@ def test_help_does_not_load_the_engines() -> None:
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip().endswith("[]")
     assert "ingest" in result.stdout
+    assert "..." not in result.stdout.partition("Commands:")[2]  # every summary fits its line

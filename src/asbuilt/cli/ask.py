@@ -29,7 +29,7 @@ def ask(
     blueprint: BlueprintOption = Path("blueprint.yaml"),
     json: JsonOption = False,
 ) -> None:
-    """Ask one question; the answer's citations are checked against the documents."""
+    """Ask one question. The answer's citations are checked against the documents."""
     import anyio
 
     from asbuilt.cli.conversation import show_sources, stream_answer

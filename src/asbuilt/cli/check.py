@@ -16,7 +16,7 @@ def check(
     file: Annotated[Path, typer.Argument(help="The blueprint.", metavar="FILE")] = Path("blueprint.yaml"),
     json: JsonOption = False,
 ) -> None:
-    """Check a blueprint: every fault at once, each with its line and column. Exit code 1 if there are any."""
+    """Show every fault of a blueprint. Each has its line and column; exit code 1 if there are any."""
     from asbuilt.blueprint import check as find_faults
     from asbuilt.blueprint import load
 

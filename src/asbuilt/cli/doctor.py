@@ -22,9 +22,10 @@ _OPTIONAL = {
 
 
 def doctor(json: JsonOption = False) -> None:
-    """Show versions, models with hashes and licences, and how to get what is missing.
+    """Show versions, models, and what is missing.
 
-    Exit code 1 when something that every system needs is missing.
+    Models have their hash and licence; what is missing, how to get it. Exit code 1 when every system
+    would need it.
     """
     report = _report()
     if json:

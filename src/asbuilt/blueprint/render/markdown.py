@@ -25,6 +25,7 @@ __all__ = [
     "ports_table",
     "prose",
     "table",
+    "without_empty",
 ]
 
 _SPECIAL = re.compile(
@@ -76,6 +77,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         "|" + "|".join(cell if cell == "---" else f" {cell} " if cell else " " for cell in line) + "|"
         for line in lines
     )
+
+
+def without_empty(head: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """Without the columns that say nothing in any row."""
+    kept = [number for number in range(len(head)) if any(row[number] for row in rows)]
+    return [head[number] for number in kept], [[row[number] for number in kept] for row in rows]
 
 
 def hours_text(hours: float | None) -> str:
@@ -155,13 +162,7 @@ def _real_ports(title: str, ports: Sequence[Port], declared: Mapping[str, PortSp
         kind = code(port.type, in_table=True) if port.type != _UNANNOTATED else ""
         said = "" if beside is None else code(beside.type, in_table=True)
         rows.append((escaped(name), kind, said, "" if beside is None else escaped(beside.description)))
-    return f"**{title}**", table(*_said(("name", "type", "declared", "description"), rows))
-
-
-def _said(head: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
-    """Without the columns that say nothing in any row."""
-    kept = [number for number in range(len(head)) if any(row[number] for row in rows)]
-    return [head[number] for number in kept], [[row[number] for number in kept] for row in rows]
+    return f"**{title}**", table(*without_empty(("name", "type", "declared", "description"), rows))
 
 
 def _targets(target: str | tuple[str, ...] | None) -> str:
@@ -206,7 +207,7 @@ def _metrics(plan: EvaluationPlan) -> str:
         )
         for each in plan.metrics
     ]
-    return table(*_said(head, rows))
+    return table(*without_empty(head, rows))
 
 
 def _loads(plan: EvaluationPlan) -> str:
