@@ -158,6 +158,9 @@ def _path_faults(loaded: Loaded, blueprint: Blueprint) -> Iterator[Fault]:
         ),
         *(_Written(("api", "roots", number), each, True) for number, each in enumerate(blueprint.api.roots)),
     ]
+    if blueprint.evaluation.judge is not None:
+        labels = blueprint.evaluation.judge.labels
+        written.append(_Written(("evaluation", "judge", "labels"), labels, optional=False))
     if knowledge.known_answers is not None:
         written.append(_Written(("knowledge", "known_answers"), knowledge.known_answers, optional=False))
     for each in written:

@@ -48,9 +48,23 @@ def evaluation_faults(loaded: Loaded, blueprint: Blueprint) -> Iterator[Fault]:
                 word=name,
                 severity="warning",
             )
+    if plan.judge is not None and not loaded.is_broken(_SECTION, "judge"):
+        yield from _judge_faults(loaded, blueprint)
     for metric in plan.metrics:
         if not loaded.is_broken(_SECTION, "metrics", metric.name):
             yield from _metric_faults(loaded, plan, metric, cases)
+
+
+def _judge_faults(loaded: Loaded, blueprint: Blueprint) -> Iterator[Fault]:
+    judge = blueprint.evaluation.judge
+    assert judge is not None, "asked for by the caller"
+    known = tuple(each.name for each in blueprint.components if each.role == "generator")
+    if judge.generator not in known:
+        message = "is no generator of this blueprint"
+        steps: Steps = (_SECTION, "judge", "generator")
+        yield loaded.tree.fault(
+            steps, message, value=shown(judge.generator), allowed=known, word=judge.generator
+        )
 
 
 def _data_names(plan: EvaluationPlan) -> tuple[str, ...]:
@@ -97,18 +111,22 @@ def _metric_faults(
             target = None
             yield loaded.tree.fault((*at, "target"), str(error), value=shown(metric.target), allowed=EXAMPLES)
     if measure is not None:
-        yield from _missing(loaded, metric, measure, at)
+        yield from _missing(loaded, metric, measure, at, has_judge=plan.judge is not None)
         if target is not None:
             threshold = measure.threshold(target)
             yield from _undecidable(loaded, plan, metric, measure, target, threshold, cases)
 
 
-def _missing(loaded: Loaded, metric: EvaluationMetric, measure: MeasureRef, at: Steps) -> Iterator[Fault]:
+def _missing(
+    loaded: Loaded, metric: EvaluationMetric, measure: MeasureRef, at: Steps, *, has_judge: bool
+) -> Iterator[Fault]:
     name = measure.measure.name
     if measure.needs_data and metric.data is None:
         yield loaded.tree.fault((*at, "data"), f"is missing: {name} is taken on a data set")
     if measure.needs_load and metric.load is None:
         yield loaded.tree.fault((*at, "load"), f"is missing: {name} is taken under a load")
+    if name == "accuracy.judge" and not has_judge:
+        yield loaded.tree.fault((*at, "measure"), "needs a judge: evaluation.judge is missing")
     if not measure.needs_load and measure.measure.source != "answers" and metric.load is not None:
         yield loaded.tree.fault((*at, "load"), f"{name} is not taken under a load", value=shown(metric.load))
 

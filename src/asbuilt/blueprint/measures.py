@@ -140,6 +140,12 @@ MEASURES: dict[str, Measure] = {
             "subcommands and every option that the reference names; values are not compared.",
         ),
         Measure(
+            "accuracy.judge", "share", "answers", "share",
+            "Share of answers that the plan's judge, a language model shown question, reference and answer, "
+            "calls right; corrected for its true positive and true negative rate on labelled answers "
+            "(Rogan and Gladen 1978).",
+        ),
+        Measure(
             "citation.precision", "mean", "answers", "share",
             "Verified citations divided by all citations of an answer, over answers that cite anything.",
         ),

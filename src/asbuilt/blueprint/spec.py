@@ -47,6 +47,7 @@ __all__ = [
     "DataSpec",
     "EvaluationMetric",
     "EvaluationPlan",
+    "JudgeSpec",
     "KnowledgeSpec",
     "LoadSpec",
     "MachineSpec",
@@ -407,6 +408,14 @@ class EvaluationMetric:
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
+class JudgeSpec:
+    """The component that judges answers, and the file of labelled answers that say what it is worth."""
+
+    generator: Name
+    labels: Text
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
 class EvaluationPlan:
     """Metrics, the data sets and loads that they are measured with, and what to compare with.
 
@@ -450,6 +459,7 @@ class EvaluationPlan:
         AfterValidator(_unique),
         Field(validation_alias="load"),
     ] = ()
+    judge: JudgeSpec | None = None
 
     def to_markdown(self) -> str:
         """The plan as a document: metrics with their targets, data sets, loads, baselines."""

@@ -10,7 +10,8 @@ from asbuilt.types import Answer, Hit
 
 __all__ = ["Outcome", "Passage", "Task", "shown"]
 
-Task = Literal["retrieve", "answer"]
+Task = Literal["retrieve", "answer", "judge"]
+"""A judge's outcome has its verdict as text: "right", "wrong", or nothing when it did not say."""
 
 _EXCERPT = 400  # characters of a passage that a report shows
 

@@ -6,15 +6,25 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from asbuilt.blueprint import EvaluationMetric, LoadSpec
+from asbuilt.blueprint import EvaluationMetric, JudgeSpec, LoadSpec
 from asbuilt.blueprint.cases import Case, read_cases
 from asbuilt.blueprint.measures import BASELINES, parse_measure
 from asbuilt.errors import NotFoundError, UserError
 from asbuilt.evaluation.journal import Journal, Runs
+from asbuilt.evaluation.judge import (
+    JUDGE,
+    LABELS,
+    Label,
+    calibration_of,
+    judged,
+    measured_by_judge,
+    read_labels,
+)
 from asbuilt.evaluation.load import LoadResult, run_load
 from asbuilt.evaluation.outcome import Outcome, Task
 from asbuilt.evaluation.provenance import describe
@@ -41,6 +51,8 @@ class Served:
 
 _LEAST_DEPTH = 10
 """Passages that are retrieved at least, so that a report can show what came after the cut-off."""
+
+_BY_JUDGE = "accuracy.judge"
 
 Serve = Callable[[], AbstractContextManager[Served]]
 
@@ -103,7 +115,8 @@ class Evaluation:
             asked={"metrics": [metric.name for metric in self._metrics], "limit": self._limit},
         )
         with self._runs.begin(about, fresh=self._fresh) as journal:
-            if not (self._do_cases(journal, progress, stop) and self._do_loads(journal, progress, stop)):
+            steps = (self._do_cases, self._do_judging, self._do_loads)
+            if not all(step(journal, progress, stop) for step in steps):
                 return None
             earlier = [self._runs.result(name) for name in self._runs.names()]
             result = EvaluationResult(
@@ -193,6 +206,47 @@ class Evaluation:
             progress(label, len(cases), len(cases))
         return True
 
+    def _do_judging(self, journal: Journal, progress: Progress, stop: threading.Event) -> bool:
+        """Whether all answers are judged, and the labelled ones that say what the judge is worth."""
+        wanted = [
+            (metric.data, case.id, case.question, case.reference, answer.text)
+            for metric in self._metrics
+            if metric.measure == _BY_JUDGE and metric.data is not None
+            for case in self._cases[metric.data]
+            if case.reference
+            if not (answer := journal.outcomes[SYSTEM, metric.data, "answer", case.id]).error
+        ]
+        if not wanted:
+            return True
+        wanted += [(LABELS, each.id, each.question, each.reference, each.answer) for each in self._labels]
+        generator = self._system.part(self._judge.generator)
+        for done, (data, case_id, question, reference, answer_text) in enumerate(wanted):
+            if stop.is_set():
+                return False
+            progress(JUDGE, done, len(wanted))
+            if (JUDGE, data, JUDGE, case_id) not in journal.outcomes:
+                journal.add(
+                    judged(
+                        generator,
+                        data=data,
+                        case_id=case_id,
+                        question=question,
+                        reference=reference,
+                        answer=answer_text,
+                    )
+                )
+        progress(JUDGE, len(wanted), len(wanted))
+        return True
+
+    @property
+    def _judge(self) -> JudgeSpec:
+        assert self._plan.judge is not None, "check asks for the judge of such a measure"
+        return self._plan.judge
+
+    @cached_property
+    def _labels(self) -> tuple[Label, ...]:
+        return read_labels(self._system.folder / self._judge.labels)
+
     def _do_loads(self, journal: Journal, progress: Progress, stop: threading.Event) -> bool:
         """Whether all of them ran to their end. The service starts afresh for each."""
         needed = dict.fromkeys(metric.load for metric in self._metrics if metric.measure and metric.load)
@@ -227,6 +281,11 @@ class Evaluation:
             return measured_under_load(metric, measure, journal.loads[metric.load], self._plan, data)
         assert metric.data is not None, "check asks for the data set of such a measure"
         cases = self._cases[metric.data]
+        if metric.measure == _BY_JUDGE:
+            calibration = calibration_of(self._labels, _outcomes(journal, JUDGE, LABELS, "judge"))
+            verdicts = _outcomes(journal, JUDGE, metric.data, "judge")
+            ours = _outcomes(journal, SYSTEM, metric.data, "answer")
+            return measured_by_judge(metric, measure, cases, ours, verdicts, calibration)
         others = {
             name: score_cases(measure, cases, outcomes).by_case
             for name in self._baselines()
