@@ -87,7 +87,7 @@ def test_a_judge_like_a_coin_gives_no_verdict() -> None:
     [
         ("nonsense", "labels.jsonl:1: not a label"),
         ('{"id": "1", "question": "q", "reference": "r", "answer": "a"}', "labels.jsonl:1: not a label"),
-        ('{"id": "1", "question": "q", "reference": "r", "answer": "a", "right": 1}', "right must be true or false"),
+        ('{"id": "1", "question": "q", "reference": "r", "answer": "a", "right": 1}', "right must be true"),
         ("", "has no labels"),
     ],
 )  # fmt: skip
