@@ -53,6 +53,7 @@ _LEAST_DEPTH = 10
 """Passages that are retrieved at least, so that a report can show what came after the cut-off."""
 
 _BY_JUDGE = "accuracy.judge"
+_FITTED = "The fusion weight, one number, was fitted on these same cases (knowledge.known_answers)."
 
 Serve = Callable[[], AbstractContextManager[Served]]
 
@@ -294,7 +295,14 @@ class Evaluation:
         if earlier := self._earlier(metric):
             others[f"{EARLIER}{earlier[0]}"] = earlier[1]
         ours = _outcomes(journal, SYSTEM, metric.data, task_of(measure))
-        return measured_cases(metric, measure, cases, ours, others)
+        found = measured_cases(metric, measure, cases, ours, others)
+        if measure.measure.source == "retrieval" and self._is_fitted_on(metric.data):
+            found = replace(found, notes=(*found.notes, _FITTED))
+        return found
+
+    def _is_fitted_on(self, data: str) -> bool:
+        known = self._system.blueprint.knowledge.known_answers
+        return known is not None and self._path(data) == self._system.folder / known
 
     def _earlier(self, metric: EvaluationMetric) -> tuple[str, dict[str, float]] | None:
         """Scores of the same measure on the same data in the run to compare with."""
