@@ -30,10 +30,15 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def architecture_markdown(
-    blueprint: Blueprint, drawing: Drawing, *, openapi: Mapping[str, Any], memory: str = ""
+    blueprint: Blueprint,
+    drawing: Drawing,
+    *,
+    openapi: Mapping[str, Any],
+    schedule: str = "",
+    memory: str = "",
 ) -> str:
-    """The document, without a newline at its end. `openapi` is the document of what is served,
-    `memory` Markdown below a heading of level 2.
+    """The document, without a newline at its end. `openapi` is the document of what is served;
+    `schedule` and `memory` are Markdown for these sections.
 
     Raises BlueprintError for a cycle or needs that cannot be met.
     """
@@ -43,7 +48,7 @@ def architecture_markdown(
         "\n".join(f"- **{what}**: {text}" for what, text in _facts(blueprint)),
         "![Components and what each builds on](architecture.svg)",
         heading(2, "Build order"),
-        "Components of one wave can be built side by side.",
+        f"Components of one wave can be built side by side. {schedule}".rstrip(),
         _waves(blueprint, drawing),
         heading(2, "Components"),
         *_components(blueprint),
