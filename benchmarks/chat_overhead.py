@@ -25,7 +25,7 @@ from typing import Any, Protocol
 import xllamacpp
 
 from asbuilt.generation.llama_cpp import LlamaCppGenerator, default_threads
-from asbuilt.generation.llama_engine import BATCH_TOKENS
+from asbuilt.generation.llama_settings import BATCH_TOKENS
 from asbuilt.generation.models import STARTER, find_model
 from asbuilt.generation.requantize import default_cache, requantized
 from asbuilt.types import Finished, GenerationOptions, Message, TextDelta

@@ -41,7 +41,7 @@ import xllamacpp
 
 from asbuilt.generation.chat_wire import chat_request
 from asbuilt.generation.llama_cpp import LlamaCppGenerator, default_threads
-from asbuilt.generation.llama_engine import BATCH_TOKENS
+from asbuilt.generation.llama_settings import BATCH_TOKENS
 from asbuilt.generation.models import STARTER, find_model
 from asbuilt.generation.requantize import default_cache, requantized
 from asbuilt.retrieval.known_answers import load_known_answers

@@ -19,6 +19,7 @@ from asbuilt.assistant.request import Request
 from asbuilt.catalog import Catalog
 from asbuilt.errors import AsbuiltError, BugError, NotFoundError, UserError
 from asbuilt.registry import component
+from asbuilt.resources.demand import holds_nothing
 from asbuilt.roles import Generator, Retriever, Tool
 from asbuilt.tools import PassageTool, Toolbox
 from asbuilt.types import (
@@ -85,6 +86,8 @@ class CitedAssistant:
         self._max_tool_rounds = max_tool_rounds
         self._max_prompt_tokens = max_prompt_tokens
         self._options = GenerationOptions(temperature=temperature, max_tokens=max_tokens)
+
+    demand = staticmethod(holds_nothing)
 
     async def answer(
         self,

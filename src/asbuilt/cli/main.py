@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from asbuilt.cli import ask, chat, check, docs, doctor, drift, evaluate, ingest, keys, new, search, serve
+from asbuilt.cli import (
+    ask,
+    chat,
+    check,
+    docs,
+    doctor,
+    drift,
+    evaluate,
+    ingest,
+    keys,
+    new,
+    plan,
+    search,
+    serve,
+)
 from asbuilt.cli.output import fail, print_fault
 from asbuilt.errors import AsbuiltError, BlueprintError, BugError
 
@@ -22,6 +36,7 @@ app = typer.Typer(
 )
 app.command()(new.new)
 app.command()(check.check)
+app.command()(plan.plan)
 app.command()(docs.docs)
 app.command()(ingest.ingest)
 app.command()(search.search)

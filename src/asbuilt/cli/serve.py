@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asbuilt.cli.output import BlueprintOption
+from asbuilt.cli.output import BlueprintOption, note
+
+if TYPE_CHECKING:
+    from asbuilt.planning import Plan
+    from asbuilt.system import System
 
 __all__ = ["serve"]
 
@@ -18,11 +22,51 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Bind beyond loopback without API keys.")
     ] = False,
+    unplanned: Annotated[
+        bool, typer.Option("--unplanned", help="Serve although the plan says that memory is short.")
+    ] = False,
     blueprint: BlueprintOption = Path("blueprint.yaml"),
 ) -> None:
-    """Serve the system over HTTP (loopback unless told otherwise)."""
+    """Serve the system over HTTP (loopback unless told otherwise). Refuses what cannot fit into memory."""
     from asbuilt import server
     from asbuilt.system import System
 
     with System.load(blueprint) as system:
-        server.serve(system, host=host, port=port, insecure=insecure)
+        planned = None if unplanned else _planned(system)
+        before = system.catalog.position
+        try:
+            server.serve(system, host=host, port=port, insecure=insecure)
+        finally:
+            if planned is not None:
+                _remember(system, planned, ingested=system.catalog.position != before)
+
+
+def _planned(system: System) -> Plan:
+    """The plan on this machine, whatever the target. Raises UserError when it does not fit."""
+    from asbuilt.errors import UserError
+    from asbuilt.planning import plan
+    from asbuilt.planning.target import this_machine
+    from asbuilt.planning.words import refusal
+
+    made = plan(system.blueprint, folder=system.folder, machine=this_machine())
+    if not made.fits:
+        message, way_out = refusal(made)
+        raise UserError(message, hint=f"{way_out} --unplanned serves it all the same.")
+    return made
+
+
+def _remember(system: System, planned: Plan, *, ingested: bool) -> None:
+    """Store the peak beside its prediction, for the next plan."""
+    from asbuilt.errors import StorageError
+    from asbuilt.planning.measured import peak_bytes, record_peak
+
+    try:
+        record_peak(
+            system.state_folder,
+            planned.memory,
+            blueprint=planned.blueprint,
+            measured_bytes=peak_bytes(),
+            ingested=ingested,
+        )
+    except StorageError as error:
+        note(f"warning: {error}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
 
@@ -14,11 +14,13 @@ from asbuilt.documents.splitter import Splitter
 from asbuilt.documents.tokens import TokenMap, load_tokenizer, starter_tokenizer
 from asbuilt.errors import BugError, UserError
 from asbuilt.registry import component
+from asbuilt.resources.demand import Assumptions, Demand, MemoryPart
 from asbuilt.types import ChunkDraft, Document
 
 __all__ = ["StructuralChunker"]
 
 _MIN_CHUNK_SIZE = 16
+_TOKENIZER_BYTES = 13 << 20  # measured: benchmarks/memory_prediction.py --parts
 _VERSION = 1  # part of the recipe: raise it when the same text would give other chunks
 
 
@@ -63,6 +65,11 @@ class StructuralChunker:
         self._merge_below = merge_below
         self._tokenizer_path = tokenizer
         self._loaded: tuple[Tokenizer, str] | None = None
+
+    @staticmethod
+    def demand(config: Mapping[str, Any], assumed: Assumptions) -> Demand:  # noqa: ARG004
+        """Its tokenizer."""
+        return Demand((MemoryPart("tokenizer", _TOKENIZER_BYTES, "measured"),))
 
     def open(self) -> None:
         """Load the tokenizer. Raises MissingError or UserError."""

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from asbuilt.errors import BugError, EndpointError, UserError
 from asbuilt.generation.chat_wire import ChunkReader, chat_request
+from asbuilt.generation.llama_demand import llama_demand
+from asbuilt.generation.llama_settings import EngineSettings
 from asbuilt.generation.models import STARTER, find_model
 from asbuilt.generation.requantize import default_cache, requantized, worthwhile
 from asbuilt.generation.tool_schema import ReplyReader, with_tools_in_words
 from asbuilt.registry import component
 from asbuilt.resources.gguf import GgufHeader, read_header
+from asbuilt.resources.precision import find_precision
 from asbuilt.types import Event, Finished, GenerationOptions, Message, TextDelta
 
 if TYPE_CHECKING:
@@ -39,6 +42,9 @@ class LlamaCppGenerator:
     Q4_1 weights that runs on the CPU is converted to Q8_0 once and kept in `cache` (default:
     $ASBUILT_CACHE, else the user's cache folder).
 
+    `asbuilt plan` also takes the name of a published model ("llama-3.1-70b") that is still to be got, with
+    its `precision` ("q4_k_m"); to open it, `model` must be a file.
+
     Tools are passed to the model's own chat template; for one without tools see `tool_schema`.
     Turn markers written out in a message are broken up, so that no text can end its turn.
     """
@@ -47,6 +53,7 @@ class LlamaCppGenerator:
         self,
         *,
         model: str = STARTER,
+        precision: str | None = None,
         context_tokens: int = 4096,
         slots: int = 2,
         threads: int | None = None,
@@ -57,6 +64,8 @@ class LlamaCppGenerator:
         for name, value in (("context_tokens", context_tokens), ("slots", slots), ("threads", threads)):
             if value is not None and value < 1:
                 raise UserError(f"{name} is {value}; it must be at least 1.")
+        if precision is not None:
+            find_precision(precision)
         self._model = model
         self._context_tokens = context_tokens
         self._slots = slots
@@ -69,6 +78,8 @@ class LlamaCppGenerator:
         self._closing = threading.Event()
         self._turn_token: re.Pattern[str] | None = None
 
+    demand = staticmethod(llama_demand)
+
     @property
     def context_tokens(self) -> int:
         return self._context_tokens
@@ -80,7 +91,7 @@ class LlamaCppGenerator:
 
     def open(self) -> None:
         """Convert the model if that is due, and load it."""
-        from asbuilt.generation.llama_engine import EngineSettings, LlamaEngine, has_gpu
+        from asbuilt.generation.llama_engine import LlamaEngine, has_gpu
 
         file = find_model(self._model)
         header = read_header(file)

@@ -13,7 +13,6 @@ import json
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +21,12 @@ import xllamacpp
 
 from asbuilt.errors import AsbuiltError, EndpointError, LimitError, UserError
 from asbuilt.generation.chat_wire import encoded
+from asbuilt.generation.llama_settings import BATCH_TOKENS, EngineSettings
 
-__all__ = ["BATCH_TOKENS", "EngineSettings", "LlamaEngine", "has_gpu"]
+__all__ = ["LlamaEngine", "has_gpu"]
 
-BATCH_TOKENS = 256
-"""Prompt tokens computed in one go. Between two batches other requests get their next token, and a
-cancelled one ends (after at most two). Larger batches are no faster on a CPU."""
 _LONGEST_SOCKET_PATH = 100  # the system's limit is 104 on macOS and 108 on Linux
 _SILENT = -1
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """`context_tokens` is for each slot; `gpu_layers` -1 means all that fit."""
-
-    context_tokens: int
-    slots: int
-    threads: int
-    gpu_layers: int
 
 
 def has_gpu() -> bool:

@@ -17,6 +17,7 @@ import httpx
 from asbuilt.errors import BugError, EndpointError, LimitError, MissingError, UserError
 from asbuilt.generation.chat_wire import ChunkReader, chat_request, encoded, wire_message
 from asbuilt.registry import component
+from asbuilt.resources.demand import Assumptions, Demand
 from asbuilt.types import Event, GenerationOptions, Message
 
 __all__ = ["OpenAIGenerator"]
@@ -65,6 +66,12 @@ class OpenAIGenerator:
         self._timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
         self._headers: dict[str, str] = {}
         self._tls: ssl.SSLContext | None = None
+
+    @staticmethod
+    def demand(config: Mapping[str, Any], assumed: Assumptions) -> Demand:  # noqa: ARG004
+        """Nothing in this process."""
+        note = f"{config['model']!r} runs at {config['base_url']}; its memory is not part of this plan"
+        return Demand(notes=(note,))
 
     @property
     def context_tokens(self) -> int:

@@ -20,6 +20,7 @@ from asbuilt.errors import BugError, StorageError, UserError
 from asbuilt.registry import component
 from asbuilt.retrieval.batch_log import BatchLog
 from asbuilt.retrieval.batches import Batch, checked_batch, checked_vector
+from asbuilt.retrieval.index_demand import exact_demand
 from asbuilt.retrieval.index_folder import IndexFolder
 from asbuilt.retrieval.tags import tags_of, wanted_tags
 from asbuilt.retrieval.terms import TermAnalyzer
@@ -61,6 +62,8 @@ class ExactIndex:
         self._is_open = False
         self._log: BatchLog | None = None
         self._forget()
+
+    demand = staticmethod(exact_demand)
 
     def _forget(self) -> None:
         self._dim = self._given_dim

@@ -11,6 +11,7 @@ from asbuilt.blueprint.cases import Case
 from asbuilt.catalog import Catalog
 from asbuilt.errors import UserError
 from asbuilt.registry import component
+from asbuilt.resources.demand import holds_nothing
 from asbuilt.retrieval.fusion import Ranking, fit_weight, reciprocal_rank_fusion, weighted_sum
 from asbuilt.retrieval.known_answers import answers
 from asbuilt.retrieval.terms import tokenize
@@ -88,6 +89,8 @@ class HybridRetriever:
         self._max_per_document = max_per_document
         self._min_similarity = min_similarity
         self._min_coverage = min_coverage
+
+    demand = staticmethod(holds_nothing)
 
     def open(self) -> None:
         """Take the fitted weight from the catalogue, unless one was given."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from asbuilt.errors import BugError, NotFoundError, UserError
 from asbuilt.registry import component
+from asbuilt.resources.demand import Assumptions, Demand
+from asbuilt.retrieval.onnx_demand import folder_demand
 from asbuilt.retrieval.starter_models import sha256_of
 from asbuilt.types import Matrix
 
@@ -48,6 +50,14 @@ class OnnxFolderEmbedder:
         self._threads = threads
         self._encoder: OnnxEncoder | None = None
         self._dim = 0
+
+    @staticmethod
+    def demand(config: Mapping[str, Any], assumed: Assumptions) -> Demand:  # noqa: ARG004
+        """See `asbuilt.resources.demand`. The length of the vectors is the hidden size in `config.json`."""
+        folder: Path = config["folder_path"]
+        facts = folder / "config.json"
+        dim = json.loads(facts.read_text(encoding="utf-8")).get("hidden_size", 0) if facts.is_file() else 0
+        return folder_demand(model_file(folder), dim=dim)
 
     @property
     def model_id(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import httpx
@@ -12,6 +12,7 @@ import numpy as np
 
 from asbuilt.errors import BugError, EndpointError, MissingError
 from asbuilt.registry import component
+from asbuilt.resources.demand import Assumptions, Demand
 from asbuilt.types import Matrix
 
 __all__ = ["OpenAIEmbedder"]
@@ -47,6 +48,14 @@ class OpenAIEmbedder:
         self._timeout_s = timeout_s
         self._client: httpx.Client | None = None
         self._dim = dimensions or 0
+
+    @staticmethod
+    def demand(config: Mapping[str, Any], assumed: Assumptions) -> Demand:  # noqa: ARG004
+        """Nothing in this process."""
+        return Demand(
+            dim=config["dimensions"] or 0,
+            notes=(f"{config['model']!r} runs at {config['base_url']}; its memory is not part of this plan",),
+        )
 
     @property
     def model_id(self) -> str:

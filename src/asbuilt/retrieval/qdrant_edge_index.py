@@ -33,6 +33,7 @@ import qdrant_edge as qdrant
 from asbuilt.errors import BugError, StorageError, UserError
 from asbuilt.registry import component
 from asbuilt.retrieval.batches import Batch, checked_batch, checked_vector, decode, encode
+from asbuilt.retrieval.index_demand import qdrant_edge_demand
 from asbuilt.retrieval.index_folder import IndexFolder, replace_file
 from asbuilt.retrieval.shared_lock import SharedLock
 from asbuilt.retrieval.tags import tags_of, wanted_tags
@@ -80,6 +81,8 @@ class QdrantEdgeIndex:
         self._shard: Any = None
         self._dim = dim
         self._position = 0
+
+    demand = staticmethod(qdrant_edge_demand)
 
     # ------------------------------------------------------------ life
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from asbuilt.errors import BugError, NotFoundError, UserError
 from asbuilt.registry import component
+from asbuilt.resources.demand import Assumptions, Demand
+from asbuilt.retrieval.onnx_demand import folder_demand
 from asbuilt.retrieval.onnx_folder import model_file
 
 __all__ = ["OnnxReranker"]
@@ -31,6 +33,11 @@ class OnnxReranker:
         self._threads = threads
         self._session: Any = None
         self._tokenizer: Any = None
+
+    @staticmethod
+    def demand(config: Mapping[str, Any], assumed: Assumptions) -> Demand:  # noqa: ARG004
+        """See `asbuilt.resources.demand`."""
+        return folder_demand(model_file(config["folder_path"]))
 
     def open(self) -> None:
         """Load model and tokenizer. Raises NotFoundError, UserError."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from asbuilt.registry import component
+from asbuilt.resources.demand import Assumptions, Demand
 from asbuilt.types import Matrix
 
 __all__ = ["FakeEmbedder"]
@@ -23,6 +24,11 @@ class FakeEmbedder:
 
     def __init__(self, *, dim: int = 64) -> None:
         self._dim = dim
+
+    @staticmethod
+    def demand(config: Mapping[str, Any], assumed: Assumptions) -> Demand:  # noqa: ARG004
+        """Nothing but the length of its vectors."""
+        return Demand(dim=config["dim"])
 
     @property
     def model_id(self) -> str:

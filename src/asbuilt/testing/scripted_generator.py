@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from asbuilt.errors import LimitError, UserError
 from asbuilt.generation.chat_wire import check
 from asbuilt.registry import component
+from asbuilt.resources.demand import holds_nothing
 from asbuilt.types import Event, Finished, GenerationOptions, Message, TextDelta, ToolCall, Usage
 
 __all__ = ["ScriptedGenerator"]
@@ -38,6 +39,8 @@ class ScriptedGenerator:
         self._context_tokens = context_tokens
         self._token_delay_s = token_delay_s
         self.requests: list[tuple[tuple[Message, ...], GenerationOptions]] = []
+
+    demand = staticmethod(holds_nothing)
 
     @property
     def context_tokens(self) -> int:

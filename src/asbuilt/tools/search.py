@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from asbuilt.registry import component
+from asbuilt.resources.demand import holds_nothing
 from asbuilt.roles import Retriever, Tool
 from asbuilt.tools.arguments import Arguments, summary
 from asbuilt.types import Hit, ToolSpec
@@ -34,6 +35,8 @@ class SearchTool:
         self._top_k = top_k
         self._arguments = Arguments(_search)
         self._spec = ToolSpec(name, summary(_search), self._arguments.schema)
+
+    demand = staticmethod(holds_nothing)
 
     @property
     def spec(self) -> ToolSpec:

@@ -1,0 +1,21 @@
+"""How llama.cpp is set up: known before it is loaded, so that a plan can count with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["BATCH_TOKENS", "EngineSettings"]
+
+BATCH_TOKENS = 256
+"""Prompt tokens computed in one go. Between two batches other requests get their next token, and a
+cancelled one ends (after at most two). Larger batches are no faster on a CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """`context_tokens` is for each slot; `gpu_layers` -1 means all that fit."""
+
+    context_tokens: int
+    slots: int
+    threads: int
+    gpu_layers: int
