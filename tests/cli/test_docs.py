@@ -16,14 +16,28 @@ from typer.testing import CliRunner
 from asbuilt.blueprint import PATTERNS, load_checked, write_pattern
 from asbuilt.cli.main import app, main
 
-FILES = {"architecture.md", "architecture.svg", "architecture.mmd", "openapi.json", "evaluation-plan.md"}
+FILES = {
+    "architecture.md",
+    "architecture.svg",
+    "architecture.mmd",
+    "openapi.json",
+    "memory-plan.md",
+    "evaluation-plan.md",
+}
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    write_pattern("assistant", tmp_path / "mine")
-    monkeypatch.chdir(tmp_path / "mine")
-    return tmp_path / "mine"
+    return write(tmp_path / "mine", "assistant", monkeypatch)
+
+
+def write(folder: Path, pattern: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """For a machine that is known: the speed of this one would have to be measured."""
+    write_pattern(pattern, folder)
+    with (folder / "blueprint.yaml").open("a") as file:
+        file.write("target: dgx-spark\n")
+    monkeypatch.chdir(folder)
+    return folder
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -55,6 +69,9 @@ def test_everything_is_written_and_names_its_blueprint(project: Path) -> None:
         assert f"`{component.use}`" in text
     assert "- **Needs**: embedder = embedder, index = vectors" in text  # found by role, written nowhere
     assert "| query | `str` |" in text  # from the signature of `retrieve`
+    memory = (project / "out" / "memory-plan.md").read_text()
+    assert "- **Machine**: dgx-spark (NVIDIA GB10)" in memory
+    assert "| llm | weights |" in memory
     assert not (project / ".asbuilt").exists()
 
 
@@ -84,8 +101,7 @@ def test_the_same_blueprint_gives_the_same_bytes(project: Path) -> None:
 def test_every_pattern_can_be_documented(
     pattern: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_pattern(pattern, tmp_path / "x")
-    monkeypatch.chdir(tmp_path / "x")
+    write(tmp_path / "x", pattern, monkeypatch)
     assert CliRunner().invoke(app, ["docs", "-o", "out"]).exit_code == 0
     text = (tmp_path / "x" / "out" / "architecture.md").read_text()
     blueprint = load_checked(tmp_path / "x" / "blueprint.yaml")
