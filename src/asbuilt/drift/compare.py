@@ -10,11 +10,15 @@ from typing import Any
 from asbuilt.blueprint import Blueprint, Loaded, load
 from asbuilt.drift.contract import contract_differences
 from asbuilt.drift.difference import Difference, Layer, Report
+from asbuilt.drift.memory import memory_differences
 from asbuilt.drift.ports import port_differences
 from asbuilt.drift.targets import target_differences
 from asbuilt.drift.wiring import component_differences
 from asbuilt.evaluation.journal import Runs
 from asbuilt.evaluation.wording import amount
+from asbuilt.planning import plan
+from asbuilt.planning.measured import read_peaks
+from asbuilt.planning.target import identity, target_machine, this_machine
 from asbuilt.server import create_app
 from asbuilt.server.running import Running, last_served, operations
 from asbuilt.system import STATE_FOLDER, System
@@ -54,6 +58,7 @@ class _Comparison:
         self._contract(blueprint, running, buildable=not faults)
         if not faults:
             self._wiring(blueprint, running)
+            self._memory(blueprint)
         self._targets(blueprint)
 
     def _contract(self, blueprint: Blueprint, running: Running | None, *, buildable: bool) -> None:
@@ -75,6 +80,21 @@ class _Comparison:
             return
         self.compared["wiring"] = _when(running)
         self.differences += component_differences(self._loaded, blueprint, running.wiring)
+
+    def _memory(self, blueprint: Blueprint) -> None:
+        here = this_machine(state_folder=self._state)
+        peaks = [peak for peak in read_peaks(self._state) if peak.machine == identity(here)]
+        if not peaks:
+            self.unknown["memory"] = "no measured peak: run `asbuilt serve`, and stop it when it has worked"
+            return
+        self.compared["memory"] = f"the peak of the service that ended {peaks[-1].when}"
+        folder = self._loaded.folder
+        self.differences += memory_differences(
+            self._loaded,
+            predicted_bytes=plan(blueprint, folder=folder, machine=here).memory.process_bytes,
+            budget_bytes=target_machine(blueprint.target, folder=folder).budget_bytes,
+            peak_bytes=peaks[-1].measured_bytes,
+        )
 
     def _targets(self, blueprint: Blueprint) -> None:
         evidence = _evidence(self._state)
