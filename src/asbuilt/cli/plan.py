@@ -108,7 +108,7 @@ def _show_memory(plan: Plan, console: Console) -> None:
         table.add_row(row.component, row.part.name, gib(row.part.bytes), source)
     for name in plan.not_stated:
         table.add_row(name, "", "not stated", "its class has no `demand`")
-    table.add_row("total", "", gib(plan.memory.total_bytes), f"{plan.chunks:,} chunks {plan.chunks_from}")
+    table.add_row("total", "", gib(plan.memory.total_bytes), _chunks(plan))
     console.print(table, markup=False)
     machine = plan.machine
     console.print(
@@ -117,6 +117,12 @@ def _show_memory(plan: Plan, console: Console) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+def _chunks(plan: Plan) -> str:
+    if not any((each.use or "").startswith("index/") for each in plan.components):
+        return ""
+    return f"{plan.chunks:,} chunks, {plan.chunks_from}"
 
 
 def _show_bar(need: int, budget: int, style: str, console: Console) -> None:

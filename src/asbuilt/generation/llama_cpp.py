@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from asbuilt.errors import BugError, EndpointError, UserError
 from asbuilt.generation.chat_wire import ChunkReader, chat_request
 from asbuilt.generation.llama_demand import llama_demand
-from asbuilt.generation.llama_settings import EngineSettings
+from asbuilt.generation.llama_settings import EngineSettings, refuse_less_than_one
 from asbuilt.generation.models import STARTER, find_model
 from asbuilt.generation.requantize import default_cache, requantized, worthwhile
 from asbuilt.generation.tool_schema import ReplyReader, with_tools_in_words
@@ -61,9 +61,7 @@ class LlamaCppGenerator:
         requantize: Literal["auto", "never"] = "auto",
         cache: Path | None = None,
     ) -> None:
-        for name, value in (("context_tokens", context_tokens), ("slots", slots), ("threads", threads)):
-            if value is not None and value < 1:
-                raise UserError(f"{name} is {value}; it must be at least 1.")
+        refuse_less_than_one(context_tokens=context_tokens, slots=slots, threads=threads)
         if precision is not None:
             find_precision(precision)
         self._model = model

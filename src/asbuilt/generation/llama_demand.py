@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asbuilt.errors import UserError
-from asbuilt.generation.llama_settings import BATCH_TOKENS
+from asbuilt.generation.llama_settings import BATCH_TOKENS, refuse_less_than_one
 from asbuilt.generation.models import STARTER, find_model
 from asbuilt.generation.requantize import worthwhile
 from asbuilt.resources.demand import Assumptions, Demand, LanguageModel, MemoryPart
@@ -38,6 +38,7 @@ def llama_demand(config: Mapping[str, Any], assumed: Assumptions) -> Demand:
     in the catalogue with a `precision`. Raises UserError for a damaged file, an unknown architecture, a
     context beyond the model's, or GPU layers without a GPU, and NotFoundError for an unknown name.
     """
+    refuse_less_than_one(context_tokens=config["context_tokens"], slots=config["slots"])
     wanted = str(config["model"])
     if wanted == STARTER or wanted.endswith(".gguf") or Path(wanted).expanduser().is_file():
         model, notes = _from_file(wanted, config, gpu=assumed.gpu)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BATCH_TOKENS", "EngineSettings"]
+from asbuilt.errors import UserError
+
+__all__ = ["BATCH_TOKENS", "EngineSettings", "refuse_less_than_one"]
 
 BATCH_TOKENS = 256
 """Prompt tokens computed in one go. Between two batches other requests get their next token, and a
@@ -19,3 +21,10 @@ class EngineSettings:
     slots: int
     threads: int
     gpu_layers: int
+
+
+def refuse_less_than_one(**values: int | None) -> None:
+    """Raises UserError that names the first value below 1; None passes."""
+    for name, value in values.items():
+        if value is not None and value < 1:
+            raise UserError(f"{name} is {value}; it must be at least 1.")

@@ -52,7 +52,7 @@ class PlannedComponent:
 class Forecast:
     """How fast a language model answers one user after a prompt of `prompt_tokens`, nothing cached.
 
-    Both are None, with the reason in `note`, where they cannot be told.
+    There is none for a plan that does not fit. Both are None, with the reason in `note`, where they cannot be told.
     """
 
     component: str
@@ -132,7 +132,7 @@ def plan(
         chunks=chunks,
         chunks_from=chunks_from,
         memory=memory,
-        forecasts=tuple(_forecasts(found.values(), machine)),
+        forecasts=tuple(_forecasts(found.values(), machine)) if memory.verdict != "over" else (),
         alternatives=_alternatives(blueprint, found, memory) if memory.verdict == "over" else (),
         past=past_error(peaks, machine=here),
         last=next(
