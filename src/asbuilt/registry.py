@@ -92,6 +92,7 @@ _SHIPPED: dict[str, str] = {
     "retriever/fixed": "asbuilt.testing.fixed_retriever:FixedRetriever",
     "tool/search": "asbuilt.tools.search:SearchTool",
     "assistant/cited": "asbuilt.assistant.cited:CitedAssistant",
+    "assistant/extractive": "asbuilt.assistant.extractive:ExtractiveAssistant",
 }
 
 _registered: dict[str, type] = {}

@@ -10,12 +10,12 @@ import pytest
 
 from asbuilt import registry
 from asbuilt.assistant import CitedAssistant
-from asbuilt.assistant.cited import NOTHING_FOUND
 from asbuilt.assistant.prompt import INSTRUCTIONS, NO_ANSWER, TOOL_RULES
+from asbuilt.assistant.refusal import NOTHING_FOUND
 from asbuilt.catalog import Catalog
 from asbuilt.errors import BugError, EndpointError, LimitError, UserError
 from asbuilt.roles import Assistant, Tool
-from asbuilt.testing.assistant_contract import AssistantContract, ask, events_of
+from asbuilt.testing.assistant_contract import GenerativeAssistantContract, ask, events_of
 from asbuilt.testing.fixed_retriever import FixedRetriever
 from asbuilt.testing.scripted_generator import ScriptedGenerator
 from asbuilt.tools import FunctionTool, SearchTool
@@ -68,7 +68,7 @@ def assistant(
     return made, generator
 
 
-class TestCitedAssistant(AssistantContract):
+class TestCitedAssistant(GenerativeAssistantContract):
     @pytest.fixture
     def make(self, catalog: Catalog) -> Callable[[Mapping[str, str], Sequence[str]], Assistant]:
         return lambda passages, replies: assistant(catalog, *replies, passages=passages)[0]

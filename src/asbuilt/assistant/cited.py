@@ -15,6 +15,7 @@ from asbuilt.assistant.fitting import Fitted, fit, longest_start
 from asbuilt.assistant.prompt import INSTRUCTIONS, NO_ANSWER, TOOL_RULES
 from asbuilt.assistant.question import retrieval_query
 from asbuilt.assistant.quoting import quoted
+from asbuilt.assistant.refusal import refusal
 from asbuilt.assistant.request import Request
 from asbuilt.catalog import Catalog
 from asbuilt.errors import AsbuiltError, BugError, NotFoundError, UserError
@@ -35,12 +36,10 @@ from asbuilt.types import (
     ToolCall,
     ToolResult,
     ToolSpec,
-    Usage,
 )
 
-__all__ = ["NOTHING_FOUND", "CitedAssistant"]
+__all__ = ["CitedAssistant"]
 
-NOTHING_FOUND = "Nothing relevant was found in the documents, so there is no answer to give."
 _MAX_CALLS_PER_ROUND = 8
 _NO_ROOM = "[left out: there is no more room in the model's context]"
 
@@ -106,7 +105,7 @@ class CitedAssistant:
         retrieve = partial(self._retriever.retrieve, top_k=self._top_k, filters=filters)
         hits = await run_sync(retrieve, retrieval_query(messages))
         if not hits:
-            for event in _refusal():
+            for event in refusal():
                 yield event
             return
         instructions = f"{self._instructions}\n{TOOL_RULES}" if specs else self._instructions
@@ -260,12 +259,6 @@ def _names(specs: Sequence[ToolSpec]) -> frozenset[str]:
 def _is_refusal(text: str) -> bool:
     """Whether the model replied what it was asked to reply when the passages are of no use."""
     return text.strip().casefold().rstrip(".") == NO_ANSWER.casefold().rstrip(".")
-
-
-def _refusal() -> Sequence[Event]:
-    message = Message("assistant", NOTHING_FOUND)
-    answer = Answer(NOTHING_FOUND, transcript=(message,), refused=True)
-    return TextDelta(NOTHING_FOUND), CitationsReady(()), Finished(message, Usage(), "stop", answer)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
+_FILE_WIDTH = 200
 _STYLES = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "PLANNED": "dim"}
 
 
@@ -83,6 +84,8 @@ def _show(result: EvaluationResult) -> None:
     from asbuilt.evaluation.wording import amount, difference, interval
 
     console = Console()
+    if not console.is_terminal:
+        console.width = _FILE_WIDTH  # nothing is cut off in a file or a pipe
     table = Table(box=None, pad_edge=False)
     for title in ("metric", "verdict", "measured", "95 % bounds", "target", "n"):
         table.add_column(title, no_wrap=True)
