@@ -34,10 +34,17 @@ def serve(
     with System.load(blueprint) as system:
         planned = None if unplanned else _planned(system)
         before = system.catalog.position
+        answered = False
+
+        def announce(line: str) -> None:
+            nonlocal answered
+            answered = True
+            typer.echo(line)
+
         try:
-            server.serve(system, host=host, port=port, insecure=insecure)
+            server.serve(system, host=host, port=port, insecure=insecure, announce=announce)
         finally:
-            if planned is not None:
+            if planned is not None and answered:
                 _remember(system, planned, ingested=system.catalog.position != before)
 
 

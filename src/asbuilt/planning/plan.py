@@ -66,8 +66,8 @@ class Forecast:
 class Plan:
     """What a blueprint takes, on a machine, as it stands.
 
-    `chunks_from` says where `chunks` comes from. `past` is the error of earlier predictions on the machine
-    that makes the plan, None without any; `last` what this very blueprint took there the last time.
+    `chunks_from` says where `chunks` comes from. `past` is the error of earlier predictions on that
+    machine, None without any; `last` is what this very blueprint took there the last time.
     """
 
     system: str
