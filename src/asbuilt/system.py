@@ -34,6 +34,7 @@ from asbuilt.knowledge.vectors import vector_id
 from asbuilt.retrieval.hybrid import Explanation, Fit, HybridRetriever
 from asbuilt.retrieval.known_answers import load_known_answers
 from asbuilt.roles import Assistant, Chunker, Embedder, Generator, Index, Progress, Reader, Retriever
+from asbuilt.tracing import Recorder, observe
 from asbuilt.types import Answer, Filters, Finished, GenerationOptions, Hit, Message
 
 __all__ = ["STATE_FOLDER", "System"]
@@ -67,6 +68,7 @@ class System:
         self._order = [name for name in build_order(blueprint) if blueprint.component(name).use]
         self._parts: dict[str, Any] = {}
         self._opened: list[Any] = []
+        self.recorder = Recorder(self.state_folder, digest=blueprint.digest)
         self._lock = threading.RLock()
         self._slot: tuple[Path, FileLock] | None = None
         self._knowledge: KnowledgeBase | None = None
@@ -307,6 +309,8 @@ class System:
             keywords["folder"] = self._private_folder(name)
         part = registry.resolve(self._use(name))(**keywords)
         self._open(part)
+        methods = registry.methods_of(self._use(name))
+        observe(part, name=name, methods=methods, recorder=self.recorder)
         return part
 
     def _open(self, part: Any) -> None:

@@ -13,7 +13,7 @@ from asbuilt.drift.difference import Difference, Layer, Report
 from asbuilt.drift.memory import memory_differences
 from asbuilt.drift.ports import port_differences
 from asbuilt.drift.targets import target_differences
-from asbuilt.drift.wiring import component_differences
+from asbuilt.drift.wiring import call_differences, component_differences
 from asbuilt.evaluation.journal import Runs
 from asbuilt.evaluation.wording import amount
 from asbuilt.planning import plan
@@ -22,6 +22,7 @@ from asbuilt.planning.target import identity, target_machine, this_machine
 from asbuilt.server import create_app
 from asbuilt.server.running import Running, last_served, operations
 from asbuilt.system import STATE_FOLDER, System
+from asbuilt.tracing import read_calls
 
 __all__ = ["find_drift"]
 
@@ -80,6 +81,9 @@ class _Comparison:
             return
         self.compared["wiring"] = _when(running)
         self.differences += component_differences(self._loaded, blueprint, running.wiring)
+        observed = read_calls(self._state)
+        calls = {(call.caller, call.callee) for call in observed[1]} if observed else set()
+        self.differences += call_differences(self._loaded, blueprint, calls)
 
     def _memory(self, blueprint: Blueprint) -> None:
         here = this_machine(state_folder=self._state)
