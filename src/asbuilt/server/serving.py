@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from asbuilt.errors import UserError
 from asbuilt.server.app import GRACE_S, create_app
+from asbuilt.server.otel import exporter_from_environment
 from asbuilt.server.running import remember_served
 from asbuilt.server.service import Service
 from asbuilt.system import System
@@ -53,6 +54,9 @@ def serve(
         address = listener.getsockname()[0]
         app = create_app(system, host=address, insecure=insecure, grace_s=grace_s)
         service: Service = app.state.service
+        blueprint = system.blueprint
+        roles = {each.name: each.role for each in blueprint.components if each.role is not None}
+        system.recorder.export = exporter_from_environment(blueprint.system.name, roles)
         service.open()  # here, so that a signal can interrupt it
         remember_served(system, app.openapi(), _url(listener))
         line = f"{system.blueprint.system.name} is served at {_url(listener)}{service.api.prefix}"
