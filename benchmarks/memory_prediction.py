@@ -146,6 +146,13 @@ def embed_batch(client: httpx.Client) -> float:
     return 1.0
 
 
+def ingest_one(client: httpx.Client) -> float:
+    sections = (f"# Part {at}\n\n" + " ".join(f"word{at * n % 977}" for n in range(400)) for at in range(60))
+    files = {"files": ("parts.md", "\n\n".join(sections).encode(), "text/markdown")}
+    client.post("/api/v1/documents", files=files).raise_for_status()
+    return 1.0
+
+
 def search_once(client: httpx.Client) -> float:
     client.post("/api/v1/search", json={"query": "a question"}).raise_for_status()
     return 1.0
@@ -164,6 +171,7 @@ PARTS: Mapping[str, tuple[tuple[str, ...], Drive]] = {
     "embedder, long passages": ((EMBEDDER,), embed_batch),
     "chunker, embedder, exact": ((CHUNKER, EMBEDDER, EXACT), embed_once),
     "chunker, embedder, qdrant": ((CHUNKER, EMBEDDER, QDRANT), embed_once),
+    "chunker, embedder, qdrant, 179 chunks ingested": ((CHUNKER, EMBEDDER, QDRANT), ingest_one),
     "chunker, embedder, qdrant, retriever": ((CHUNKER, EMBEDDER, QDRANT, RETRIEVER), search_once),
     "model at 512": ((MODEL,), fill_512),
     "all but chunks": ((CHUNKER, EMBEDDER, QDRANT, RETRIEVER, MODEL, ASSISTANT), fill_512),

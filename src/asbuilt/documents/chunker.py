@@ -20,7 +20,7 @@ from asbuilt.types import ChunkDraft, Document
 __all__ = ["StructuralChunker"]
 
 _MIN_CHUNK_SIZE = 16
-_TOKENIZER_BYTES = 13 << 20  # measured: benchmarks/memory_prediction.py --parts
+_TOKENIZER_BYTES = 12 << 20  # measured: benchmarks/memory_prediction.py --parts
 _VERSION = 1  # part of the recipe: raise it when the same text would give other chunks
 
 

@@ -22,7 +22,7 @@ from asbuilt.resources.weights import Weights, weights_of
 
 __all__ = ["DEFAULT_PRECISION", "RUNTIME_BYTES", "llama_demand"]
 
-RUNTIME_BYTES = 52 << 20
+RUNTIME_BYTES = 49 << 20
 """Library, vocabulary, templates, server and threads: what the process grows by beyond weights, cache and
 compute buffers. Measured once, at a context of 512 (benchmarks/memory_prediction.py --parts; x86-64,
 Python 3.11, xllamacpp on the CPU, a vocabulary of 49,152)."""

@@ -52,7 +52,8 @@ class PlannedComponent:
 class Forecast:
     """How fast a language model answers one user after a prompt of `prompt_tokens`, nothing cached.
 
-    There is none for a plan that does not fit. Both are None, with the reason in `note`, where they cannot be told.
+    There is none for a plan that does not fit. Both are None, with the reason in `note`, where they cannot
+    be told.
     """
 
     component: str

@@ -20,7 +20,7 @@ def process_parts(roles: Collection[str]) -> tuple[MemoryPart, ...]:
 
     Measured once: benchmarks/memory_prediction.py --parts; x86-64, Python 3.11.
     """
-    parts = [MemoryPart("Python and web server", 94 * _MIB, "measured: a system with nothing in it")]
+    parts = [MemoryPart("Python and web server", 110 * _MIB, "measured: a system with nothing in it")]
     if set(roles) >= _KNOWLEDGE_ROLES:
-        parts.append(MemoryPart("readers", 12 * _MIB, "measured: PDF, Office and text readers"))
+        parts.append(MemoryPart("readers", 4 * _MIB, "measured: PDF, Office and text readers"))
     return tuple(parts)

@@ -9,12 +9,12 @@ from asbuilt.resources.demand import Demand, MemoryPart
 __all__ = ["onnx_demand"]
 
 _MIB = 1 << 20
-_RUNTIME_BYTES = 53 * _MIB
+_RUNTIME_BYTES = 52 * _MIB
 _WEIGHTS_RATIO = 1.09
 _BATCH_BYTES = 92 * _MIB
 """Measured once (benchmarks/memory_prediction.py --parts; x86-64, Python 3.11, onnxruntime, MiniLM): the
 process grows by 76 MiB with the graph of 21.7 MiB and by 146 (175 while it loads) with that of 86.1, and
-by 92 more once it embeds batches of long passages."""
+by 92 to 95 more once it embeds batches of long passages."""
 
 
 def onnx_demand(weights_bytes: int, *, dim: int = 0, source: str = "size of the file") -> Demand:
