@@ -25,7 +25,7 @@ QUESTIONS = [
     {"id": "q1", "question": "How do I delete all messages in a queue?", "documents": ["sqs/purge-queue"]},
     {"id": "q2", "question": "How do I create a bucket?", "documents": ["s3/make-bucket"]},
     {"id": "q3", "question": "<script>alert(1)</script> create a queue", "documents": ["sqs/create-queue"]},
-    {"id": "q4", "question": "How do I delete a queue?", "documents": ["sqs/delete-queue"]},
+    {"id": "q4", "question": "How do I delete a queue?", "documents": ["sqs/create-queue"]},
 ]
 
 
@@ -130,8 +130,8 @@ def test_a_limit_takes_the_same_cases_each_time(folder: Path) -> None:
 def test_an_earlier_run_is_compared_case_by_case(folder: Path) -> None:
     with opened(folder, plan(RECALL)) as system:
         before = run(system).result
-        (folder / "docs" / "sqs" / "purge-queue.md").unlink()
-        system.ingest([str(folder / "docs")], prune=True)
+        (folder / "docs" / "sqs" / "purge-queue.md").write_text("# purge-queue\n\nNothing of the kind.\n")
+        system.ingest([str(folder / "docs")])
         after = run(system, against="last")
     [comparison] = [each for each in only(after.result).comparisons if each.name == f"run {before.run}"]
     assert "q1" in comparison.lost
@@ -199,6 +199,17 @@ def test_what_does_not_exist_is_named(
 ) -> None:
     with opened(folder, plan(RECALL)) as system, pytest.raises(error, match=message):
         run(system, **options)
+
+
+def test_a_document_that_is_not_ingested_is_named_before_anything_runs(folder: Path) -> None:
+    with (folder / "questions.jsonl").open("a") as file:
+        file.write('{"id": "q5", "question": "q", "documents": ["sqs/nothing"]}\n')
+    with (
+        opened(folder, plan(RECALL)) as system,
+        pytest.raises(UserError, match=r"'q5' of 'questions'.*'sqs/nothing'"),
+    ):
+        run(system)
+    assert not evaluation_folder(system).exists()
 
 
 def test_a_blueprint_without_metrics_says_what_to_do(folder: Path) -> None:

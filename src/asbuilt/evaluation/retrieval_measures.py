@@ -18,13 +18,16 @@ __all__ = ["RETRIEVAL_MEASURES", "relevances"]
 
 def relevances(outcome: Outcome, case: Case) -> list[bool]:
     """Of each passage, in order, whether it is the first of a relevant document."""
-    left = list(case.documents)
+    left = set(case.documents)
+    seen: set[str] = set()
     marks = []
     for passage in outcome.passages:
-        found = next((each for each in left if answers(passage.source, (each,))), None)
-        if found is not None:
-            left.remove(found)
-        marks.append(found is not None)
+        source = passage.source
+        fitting = [each for each in left if answers(source, (each,))] if source not in seen else []
+        if fitting:
+            seen.add(source)
+            left.remove(max(fitting, key=len))  # the most exact, should two names be ends of one path
+        marks.append(bool(fitting))
     return marks
 
 

@@ -34,6 +34,7 @@ from asbuilt.evaluation.scoring import measured_cases, satisfaction, score_cases
 from asbuilt.evaluation.subjects import SYSTEM, Subject, subjects
 from asbuilt.evaluation.under_load import measured_under_load
 from asbuilt.registry import nearest
+from asbuilt.retrieval.known_answers import unknown_documents
 from asbuilt.roles import Progress
 from asbuilt.system import System
 
@@ -107,6 +108,8 @@ class Evaluation:
         self._runs = Runs(evaluation_folder(system))
         self._against = self._runs.result(against) if against is not None else None
         self._cases = {name: self._read(name) for name in self._data_needed()}
+        for name in self._ranked_data():
+            self._refuse_unknown(name)
 
     def run(self, *, progress: Progress, stop: threading.Event) -> Finished | None:
         """Do what is left to do, then measure. None when `stop` was set before all was done."""
@@ -174,6 +177,30 @@ class Evaluation:
         if self._limit is None:
             return cases
         return tuple(sorted(cases, key=lambda case: sha256(case.id.encode()).digest())[: self._limit])
+
+    def _ranked_data(self) -> list[str]:
+        """Data sets whose documents have to be found."""
+        ranked = {
+            metric.data: None
+            for metric in self._metrics
+            if metric.measure and metric.data and parse_measure(metric.measure).measure.source == "retrieval"
+        }
+        return list(ranked)
+
+    def _refuse_unknown(self, data: str) -> None:
+        """A document that nobody ingested cannot be found: that would measure the ingestion."""
+        catalog = self._system.catalog
+        sources = [
+            source for collection in catalog.collections() for source in catalog.known_documents(collection)
+        ]
+        unknown = unknown_documents(self._cases[data], sources)
+        if unknown:
+            document, case_id = next(iter(unknown.items()))
+            more = f", and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+            raise UserError(
+                f"case {case_id!r} of {data!r} names the document {document!r}, which is not ingested{more}.",
+                hint="Run `asbuilt ingest`, or correct the data set.",
+            )
 
     # ------------------------------------------------------------ doing it
 

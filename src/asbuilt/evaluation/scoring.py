@@ -58,7 +58,7 @@ def _score(measure: MeasureRef, case: Case, outcome: Outcome) -> float | None:
     if measure.measure.source == "retrieval":
         if not case.documents:
             return None
-        return RETRIEVAL_MEASURES[name](relevances(outcome, case), len(case.documents), measure.cutoff)
+        return RETRIEVAL_MEASURES[name](relevances(outcome, case), len(set(case.documents)), measure.cutoff)
     return ANSWER_MEASURES[name](outcome, case)
 
 

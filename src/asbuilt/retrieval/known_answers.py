@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from asbuilt.blueprint.cases import Case, read_cases
 from asbuilt.errors import UserError
 
-__all__ = ["answers", "load_known_answers"]
+__all__ = ["answers", "load_known_answers", "unknown_documents"]
 
 
 def answers(source: str, documents: Sequence[str]) -> bool:
@@ -20,6 +20,22 @@ def answers(source: str, documents: Sequence[str]) -> bool:
     path = PurePosixPath(source)
     stem = f"/{path.parent}/{path.stem}" if path.suffix else f"/{path}"
     return any(stem.endswith(f"/{document}") for document in documents)
+
+
+def unknown_documents(cases: Iterable[Case], sources: Iterable[str]) -> dict[str, str]:
+    """Document names of `cases` that are none of `sources`, each with the id of the first case that names
+    it."""
+    known: set[str] = set()
+    for source in sources:
+        path = PurePosixPath(source)
+        parts = (*path.parent.parts, path.stem)
+        known.update("/".join(parts[at:]) for at in range(len(parts)))
+    unknown: dict[str, str] = {}
+    for case in cases:
+        for document in case.documents:
+            if document not in known:
+                unknown.setdefault(document, case.id)
+    return unknown
 
 
 def load_known_answers(file: Path) -> list[Case]:
