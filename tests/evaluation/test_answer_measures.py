@@ -264,5 +264,5 @@ def test_time_is_in_proportion_to_the_text(text: str) -> None:
     started = time.perf_counter()
     for measure in ANSWER_MEASURES.values():
         measure(answer(text), case)
-    # Half a second is plenty for 200 kB; what grows with the square takes minutes.
+    # It takes up to 0.3 s; what grows with the square of 200 kB takes minutes.
     assert time.perf_counter() - started < 2
