@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import ir_measures
 import pytest
@@ -16,7 +17,7 @@ from asbuilt.evaluation.outcome import Outcome, Passage
 from asbuilt.evaluation.retrieval_measures import RETRIEVAL_MEASURES
 from asbuilt.evaluation.scoring import score_cases
 
-REFERENCE = {
+REFERENCE: dict[str, Callable[[int], Any]] = {
     "recall": lambda k: R @ k,
     "success": lambda k: Success @ k,
     "precision": lambda k: P @ k,
@@ -40,7 +41,7 @@ def ours(measure: str, ranking: Sequence[str], relevant: Sequence[str]) -> float
     return score_cases(parse_measure(measure), [case], {"q": outcome(ranking)}).by_case["q"]
 
 
-def theirs(measure: ir_measures.measures.Measure, ranking: Sequence[str], relevant: Sequence[str]) -> float:
+def theirs(measure: Any, ranking: Sequence[str], relevant: Sequence[str]) -> float:
     judged = [Qrel("q", each, 1) for each in relevant]
     run = [ScoredDoc("q", each, 1000.0 - at) for at, each in enumerate(ranking)]
     # One that found nothing is missing in a run, which ir_measures leaves out unless it is aggregated.
