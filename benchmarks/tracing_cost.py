@@ -40,7 +40,7 @@ def timed(work: Callable[[], object], times: int) -> float:
 def one_round(folder: Path) -> tuple[float, float, float]:
     recorder = Recorder(folder, digest="d")
     plain, leaf = Leaf(), Leaf()
-    observe(leaf, name="leaf", methods=("work",), recorder=recorder)
+    observe(leaf, name="leaf", recorder=recorder)
 
     def request() -> None:
         with recorder.request("POST /chat"):

@@ -32,7 +32,6 @@ __all__ = [
     "allow_import",
     "component",
     "load_plugins",
-    "methods_of",
     "names",
     "nearest",
     "resolve",
@@ -219,14 +218,6 @@ def nearest(word: str, allowed: Sequence[str]) -> str | None:
     """The allowed word most like `word`, for "did you mean"."""
     found = get_close_matches(word, allowed, n=1, cutoff=0.5)
     return found[0] if found else None
-
-
-def methods_of(name: str) -> tuple[str, ...]:
-    """The methods of the role that ``role/name`` plays, as its Protocol declares them."""
-    protocol = ROLES[name.partition("/")[0]].protocol
-    return tuple(
-        each for each, value in vars(protocol).items() if each[0] != "_" and inspect.isfunction(value)
-    )
 
 
 def resolve(name: str) -> type:

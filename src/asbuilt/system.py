@@ -283,6 +283,7 @@ class System:
                     part.close()
             self._parts.clear()
             self._knowledge = None
+            self.recorder.close()
             if self._slot is not None:
                 self._slot[1].release()
                 self._slot = None
@@ -309,8 +310,7 @@ class System:
             keywords["folder"] = self._private_folder(name)
         part = registry.resolve(self._use(name))(**keywords)
         self._open(part)
-        methods = registry.methods_of(self._use(name))
-        observe(part, name=name, methods=methods, recorder=self.recorder)
+        observe(part, name=name, recorder=self.recorder)
         return part
 
     def _open(self, part: Any) -> None:

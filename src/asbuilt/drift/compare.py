@@ -81,7 +81,7 @@ class _Comparison:
             return
         self.compared["wiring"] = _when(running)
         self.differences += component_differences(self._loaded, blueprint, running.wiring)
-        observed = read_calls(self._state)
+        observed = read_calls(self._state, since=running.started)
         calls = {(call.caller, call.callee) for call in observed[1]} if observed else set()
         self.differences += call_differences(self._loaded, blueprint, calls)
 

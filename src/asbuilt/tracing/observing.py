@@ -1,0 +1,135 @@
+"""Components under observation: their public methods, wrapped on the instance.
+
+Who calls is known from the context: while a component works, it is the current one, in its threads
+and streams too. So a call is seen whether it goes through a declared need or around it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable
+from functools import wraps
+from types import TracebackType
+from typing import Any
+
+from asbuilt.tracing.files import Call
+from asbuilt.tracing.recorder import Recorder
+from asbuilt.tracing.trace import Here, Span, here
+from asbuilt.types import Finished, Usage
+
+__all__ = ["observe"]
+
+_LIFE = ("open", "close")  # called by the system
+_END = object()
+
+
+def observe(part: object, *, name: str, recorder: Recorder) -> None:
+    """Wrap the public methods of `part`, on this instance only.
+
+    One that has no room for that (a class with `__slots__`) is left alone.
+    """
+    for method in dir(type(part)):
+        if (
+            not method.startswith("_")
+            and method not in _LIFE
+            and inspect.isfunction(inspect.getattr_static(type(part), method))
+        ):
+            try:
+                # Past the class's own __setattr__: frozen dataclasses are components too.
+                object.__setattr__(part, method, _wrapped(getattr(part, method), name, method, recorder))
+            except AttributeError:
+                return
+
+
+def _wrapped(original: Callable[..., Any], name: str, method: str, recorder: Recorder) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(original):
+
+        @wraps(original)
+        async def coroutine(*args: Any, **keywords: Any) -> Any:
+            if here.get().component == name:
+                return await original(*args, **keywords)
+            work = _Work(name, method, recorder)
+            try:
+                with work:
+                    return await original(*args, **keywords)
+            finally:
+                work.end()
+
+        return coroutine
+
+    @wraps(original)
+    def call(*args: Any, **keywords: Any) -> Any:
+        if here.get().component == name:  # what it does for itself is no call
+            return original(*args, **keywords)
+        work = _Work(name, method, recorder)
+        streams = False
+        try:
+            with work:
+                result = original(*args, **keywords)
+            streams = isinstance(result, AsyncIterator)
+        finally:
+            if not streams:
+                work.end()
+        return _stream(result, work) if streams else result
+
+    return call
+
+
+async def _stream(items: AsyncIterator[Any], work: _Work) -> AsyncIterator[Any]:
+    """`items`, each step entered on its own: between two of them the consumer works, not the component."""
+    try:
+        while True:
+            with work:
+                item = await anext(items, _END)
+            if item is _END:
+                return
+            if isinstance(item, Finished):
+                work.usage = item.usage
+            yield item
+    finally:
+        try:
+            with work:
+                if close := getattr(items, "aclose", None):
+                    await close()
+        finally:
+            work.end()
+
+
+class _Work:
+    """One call of a component, counted when made, and its span. Inside, the component is the current one;
+    a stream goes in and out with every step."""
+
+    def __init__(self, name: str, method: str, recorder: Recorder) -> None:
+        before = here.get()
+        if before.component is not None:
+            recorder.saw(Call(before.component, name, method))
+        self._name = name
+        self._method = method
+        self._before = before
+        trace = before.trace
+        self._at = None if trace is None else trace.begin()
+        self._start_ms = 0.0 if trace is None else trace.now_ms()
+        self._inside = Here(name, trace, before.span if self._at is None else self._at)
+        self._failed = False
+        self.usage: Usage | None = None
+
+    def __enter__(self) -> None:
+        self._token = here.set(self._inside)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        here.reset(self._token)
+        self._failed = self._failed or isinstance(error, Exception)  # leaving early is no failure
+
+    def end(self) -> None:
+        """The span is over."""
+        trace, at = self._before.trace, self._at
+        if trace is None or at is None:
+            return
+        ms = round(trace.now_ms() - self._start_ms, 3)
+        tokens = (
+            (None, None) if self.usage is None else (self.usage.prompt_tokens, self.usage.completion_tokens)
+        )
+        parent = self._before.span
+        trace.spans[at] = Span(self._name, self._method, parent, self._start_ms, ms, self._failed, *tokens)
