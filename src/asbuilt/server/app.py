@@ -10,14 +10,17 @@ from typing import Any
 from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from asbuilt import __version__
-from asbuilt.server import chat, documents, feedback, health, openai, search
+from asbuilt.server import chat, documents, feedback, health, metrics, openai, search
 from asbuilt.server.errors import OPENAI_PREFIX, install_handlers
 from asbuilt.server.limits import LimitMiddleware, RouteLimits
+from asbuilt.server.metrics import Metrics, MetricsMiddleware
 from asbuilt.server.schemas import Problem
 from asbuilt.server.security import Access, Guard, access_for
 from asbuilt.server.service import Service
+from asbuilt.server.trace import TraceMiddleware
 from asbuilt.system import System
 
 __all__ = ["create_app", "openapi_document"]
@@ -60,6 +63,15 @@ def openapi_document(system: System) -> dict[str, Any]:
 def _application(system: System, access: Access, *, grace_s: float) -> FastAPI:
     api = system.blueprint.api
     service = Service(system, grace_s=grace_s)
+    parts = [(api.prefix, group.router) for group in (chat, documents, search, feedback, health)]
+    parts += [(OPENAI_PREFIX, openai.router), ("", metrics.router)]
+    paths = (
+        f"{prefix}{route.path}"
+        for prefix, router in parts
+        for route in router.routes
+        if isinstance(route, Route)
+    )
+    series = Metrics(service, routes=paths)
     app = FastAPI(
         title=system.blueprint.system.name,
         description=system.blueprint.system.purpose,
@@ -70,15 +82,17 @@ def _application(system: System, access: Access, *, grace_s: float) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan,
         middleware=[
+            Middleware(MetricsMiddleware, metrics=series),
             Middleware(Guard, access=access, key_name=lambda key: system.catalog.api_key_name(key)),
+            Middleware(TraceMiddleware, recorder=system.recorder),
             Middleware(LimitMiddleware, routes=_limits(service), default=RouteLimits(_MAX_OTHER_BYTES)),
         ],
     )
     app.state.service = service
+    app.state.metrics = series
     install_handlers(app)
-    for group in (chat, documents, search, feedback, health):
-        app.include_router(group.router, prefix=api.prefix)
-    app.include_router(openai.router, prefix=OPENAI_PREFIX)
+    for prefix, router in parts:
+        app.include_router(router, prefix=prefix)
     _describe(app, service, access)
     return app
 

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from asbuilt.errors import BugError, LimitError, StorageError
 from asbuilt.server.errors import problem_document, refusal
 from asbuilt.server.json_body import JsonRoute
+from asbuilt.server.metrics import call_of, observed
 from asbuilt.server.responses import json_response, problems
 from asbuilt.server.schemas import ChatRequest, ChatResponse
 from asbuilt.server.service import Service, ServiceDep
@@ -77,7 +78,7 @@ async def chat(body: ChatRequest, request: Request, service: ServiceDep) -> Resp
     messages = [message.value() for message in body.messages]
     check_messages(messages, service)
     answer_id = f"chat-{uuid4().hex}"
-    events = closing(service.assistant.answer(messages, options=body.options()))
+    events = observed(request, closing(service.assistant.answer(messages, options=body.options())))
     if body.stream:
         return EventStream(
             _encoded(events, answer_id, started, partial(_remember, service, answer_id, messages)),
@@ -128,6 +129,7 @@ async def finish(events: AsyncGenerator[Event, None]) -> Finished:
 def failure_event(request: Request, error: Exception, *, name: str | None = None) -> bytes:
     """What goes wrong while a stream runs, as its last event."""
     status, detail = refusal(error)
+    call_of(request).failed = status
     if status == 500:
         _log.error("a stream failed", exc_info=error)
     return sse_event(problem_document(request.scope["path"], status, detail), name=name)

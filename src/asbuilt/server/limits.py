@@ -24,9 +24,9 @@ class Gate:
 
     def __init__(self, *, slots: int, wait_s: float) -> None:
         self._free = asyncio.Semaphore(slots)
-        self._slots = slots
+        self.slots = slots
         self._wait_s = wait_s
-        self._waiting = 0
+        self.waiting = 0
         self.running = 0
 
     @property
@@ -36,16 +36,16 @@ class Gate:
 
     async def enter(self) -> bool:
         """Wait for a slot; False when there is none in time, or too many wait already."""
-        if self._free.locked() and self._waiting >= self._slots * _WAITING_PER_SLOT:
+        if self._free.locked() and self.waiting >= self.slots * _WAITING_PER_SLOT:
             return False
-        self._waiting += 1
+        self.waiting += 1
         try:
             async with asyncio.timeout(self._wait_s):
                 await self._free.acquire()
         except TimeoutError:
             return False
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
         self.running += 1
         return True
 

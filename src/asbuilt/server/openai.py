@@ -24,6 +24,7 @@ from starlette.responses import Response
 from asbuilt.errors import LimitError, UserError
 from asbuilt.server.chat import check_messages, closing, failure_event, finish
 from asbuilt.server.json_body import JsonRoute
+from asbuilt.server.metrics import observed
 from asbuilt.server.openai_schemas import ChatCompletionRequest, EmbeddingsRequest, ModelList, OpenAIModel
 from asbuilt.server.responses import json_response, problems
 from asbuilt.server.service import Service, ServiceDep
@@ -98,6 +99,7 @@ async def chat_completions(body: ChatCompletionRequest, request: Request, servic
         events = closing(service.assistant.answer(messages, options=body.options()))
     else:
         events = closing(service.generator.stream(messages, options=body.options()))
+    events = observed(request, events)
     completion = _Completion(body.model)
     if body.stream:
         include_usage = body.stream_options is not None and body.stream_options.include_usage

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from asbuilt.errors import UserError
 from asbuilt.retrieval.hybrid import metadata_of
 from asbuilt.server.json_body import JsonRoute
+from asbuilt.server.metrics import metrics_of
 from asbuilt.server.responses import json_response, problems
 from asbuilt.server.schemas import SearchHit, SearchRequest
 from asbuilt.server.service import Service, ServiceDep
@@ -39,14 +42,15 @@ EMBEDDED_HEADER = "Asbuilt-Embedded"
         **problems(400, 404, 408, 413, 415, 422, 429, 502, 503),
     },
 )
-async def search(body: SearchRequest, service: ServiceDep) -> Response:
+async def search(body: SearchRequest, request: Request, service: ServiceDep) -> Response:
     """Search the documents by terms and by meaning."""
     filters = dict(body.filters or {})
     if body.collection is not None and filters.setdefault("collection", body.collection) != body.collection:
         raise UserError("collection and filters.collection differ.", hint="Give one of them.")
-    hits = await service.search(
-        partial(service.retriever.retrieve, body.query, top_k=body.top_k, filters=filters or None)
-    )
+    retrieve = partial(service.retriever.retrieve, body.query, top_k=body.top_k, filters=filters or None)
+    started = time.perf_counter()
+    hits = await service.search(retrieve)
+    metrics_of(request).stage("retrieval", time.perf_counter() - started)
     found = [
         {"content": hit.chunk.text, "score": hit.score, "metadata": metadata_of(hit.chunk)} for hit in hits
     ]

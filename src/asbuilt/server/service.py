@@ -192,13 +192,13 @@ class Service:
             return 0
         return max(0, self.system.catalog.position - self.system.index.position)
 
+    def gates(self) -> dict[str, Gate]:
+        """What requests pass, by kind."""
+        return {"generation": self.generation, "lookup": self.lookup, "ingestion": self.ingestion}
+
     def running(self) -> dict[str, int]:
         """Requests being served, by kind."""
-        return {
-            "generation": self.generation.running,
-            "lookup": self.lookup.running,
-            "ingestion": self.ingestion.running,
-        }
+        return {kind: gate.running for kind, gate in self.gates().items()}
 
     def problems(self) -> list[str]:
         """What does not work although the service answers."""
