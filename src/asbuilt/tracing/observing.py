@@ -128,8 +128,6 @@ class _Work:
         if trace is None or at is None:
             return
         ms = round(trace.now_ms() - self._start_ms, 3)
-        tokens = (
-            (None, None) if self.usage is None else (self.usage.prompt_tokens, self.usage.completion_tokens)
-        )
-        parent = self._before.span
+        used, parent = self.usage, self._before.span
+        tokens = (used.prompt_tokens, used.completion_tokens) if used else (None, None)
         trace.spans[at] = Span(self._name, self._method, parent, self._start_ms, ms, self._failed, *tokens)
