@@ -54,9 +54,7 @@ def serve(
         address = listener.getsockname()[0]
         app = create_app(system, host=address, insecure=insecure, grace_s=grace_s)
         service: Service = app.state.service
-        blueprint = system.blueprint
-        roles = {each.name: each.role for each in blueprint.components if each.role is not None}
-        system.recorder.export = exporter_from_environment(blueprint.system.name, roles)
+        system.recorder.export = exporter_from_environment(system.blueprint)
         service.open()  # here, so that a signal can interrupt it
         remember_served(system, app.openapi(), _url(listener))
         line = f"{system.blueprint.system.name} is served at {_url(listener)}{service.api.prefix}"
