@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from statistics import quantiles
 from typing import Any, Self
@@ -27,6 +28,7 @@ from asbuilt.roles import Progress
 
 __all__ = ["LoadResult", "Sample", "run_load"]
 
+_WATCH_S = 0.2
 _MOST_LAG_S = 0.010
 _MOST_LAG_SHARE = 0.02
 """The client is the bottleneck when the 95th percentile of its lag exceeds both 10 ms and 2 % of the
@@ -164,33 +166,64 @@ def run_load(
         for due, case in zip(times, _in_turn(cases, len(times)), strict=True)
     ]
     job = {"url": url, "route": load.route, "timeout_s": load.timeout_s, "key": key, "requests": requests}
-    client = subprocess.Popen(
-        [sys.executable, "-m", "asbuilt.evaluation.load_client"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert client.stdin is not None, "asked for above"
-    assert client.stdout is not None, "asked for above"
     samples: list[Sample] = []
-    interrupted = False
-    with client:
-        client.stdin.write(json.dumps(job))
-        client.stdin.close()
-        for line in client.stdout:
+    with _client(stop) as client:
+        for line in _lines(client, json.dumps(job)):
             samples.append(Sample.from_json(json.loads(line)))
             if progress is not None:
                 progress(f"load {load.name}", len(samples), len(requests))
-            if stop is not None and stop.is_set():
-                interrupted = True
-                client.kill()
-                break
-    if client.returncode and not interrupted:
+    is_cut_off = len(samples) < len(requests)
+    interrupted = is_cut_off and stop is not None and stop.is_set()
+    if is_cut_off and not interrupted:
         raise EndpointError(
             f"the load generator ended with exit code {client.returncode}; its message stands above."
         )
     measured = sorted((each for each in samples if each.due >= load.warmup_s), key=lambda each: each.due)
     return LoadResult(load.name, load.route, load.duration_s, tuple(measured), interrupted=interrupted)
+
+
+@contextmanager
+def _client(stop: threading.Event | None) -> Iterator[subprocess.Popen[str]]:
+    """The client process; it ends at once when `stop` is set, even while no answer comes."""
+    client = subprocess.Popen(
+        [sys.executable, "-m", "asbuilt.evaluation.load_client"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C reaches us, who say when to stop
+    )
+
+    def watch(stop: threading.Event) -> None:
+        while client.poll() is None:
+            if stop.wait(_WATCH_S):
+                client.kill()
+                return
+
+    watcher = threading.Thread(target=watch, args=(stop,)) if stop is not None else None
+    if watcher is not None:
+        watcher.start()
+    try:
+        with client:
+            try:
+                yield client
+            except BaseException:
+                client.kill()
+                raise
+    finally:
+        if watcher is not None:
+            watcher.join()
+
+
+def _lines(client: subprocess.Popen[str], job: str) -> Iterator[str]:
+    """What the client reports on `job`, without a last line that a kill cut off."""
+    assert client.stdin is not None, "asked for above"
+    assert client.stdout is not None, "asked for above"
+    with suppress(BrokenPipeError):  # it ended already: its exit code says why
+        client.stdin.write(job)
+        client.stdin.close()
+    for line in client.stdout:
+        if line.endswith("\n"):
+            yield line
 
 
 def _in_turn(cases: Sequence[Case], count: int) -> list[Case]:

@@ -29,11 +29,18 @@ def measured_under_load(
         return unmeasured(metric, why=f"no verdict: {result.refused}")
     source, name = measure.measure.source, measure.measure.name
     if source == "answers":
-        outcomes = result.outcomes(metric.data or "")
+        if result.route != "chat":
+            return unmeasured(metric, why=f"a load on {result.route} brings no answers")
+        asks = next(load.data for load in plan.loads if load.name == result.load)
+        if metric.data != asks:
+            return unmeasured(metric, why=f"the load {result.load!r} asks the questions of {asks!r}")
+        outcomes = result.outcomes(asks)
         asked = [case for case in cases if case.id in outcomes]
         return measured_cases(metric, measure, asked, outcomes, {})
     if source == "load" and name.partition(".")[0] != result.route:
         return unmeasured(metric, why=f"{name} cannot be taken from a load on {result.route}")
+    if source == "memory" and not result.peak_bytes:
+        return unmeasured(metric, why="the service had ended before its memory was read")
     found = measured(metric, measure, _estimate(measure, result, plan))
     if source == "memory":
         return found
