@@ -9,6 +9,7 @@ from html import escape
 __all__ = ["ecdf", "interval_bar", "trend"]
 
 _WIDTH, _PAD = 640, 44
+_TICKS = 4
 
 
 def interval_bar(
@@ -37,7 +38,7 @@ def ecdf(latencies_ms: Sequence[float], *, targets_ms: Sequence[float] = ()) -> 
     if not finite:
         return ""
     height = 240
-    longest = 1.05 * max([finite[-1], *targets_ms])
+    longest = 1.05 * max([finite[-1], *targets_ms]) or 1.0
 
     def point(ms: float, share: float) -> str:
         return f"{_PAD + ms / longest * (_WIDTH - _PAD - 12):.1f},{height - 30 - share * (height - 50):.1f}"
@@ -47,10 +48,12 @@ def ecdf(latencies_ms: Sequence[float], *, targets_ms: Sequence[float] = ()) -> 
     kept.append((finite[-1], len(finite) / len(latencies_ms)))
     line = " ".join(point(ms, share) for ms, share in [(0.0, 0.0), *kept])
     parts = [_grid(height, [(share, f"{share:.0%}") for share in (0, 0.25, 0.5, 0.75, 0.95, 1)])]
-    for number in range(5):
-        ms = longest * number / 4
+    digits = 0 if longest > 20 else 2
+    for number in range(_TICKS + 1):
+        ms = longest * number / _TICKS
         at = point(ms, 0).split(",")[0]
-        parts.append(f'<text x="{at}" y="{height - 12}" text-anchor="middle">{ms:,.0f} ms</text>')
+        anchor = "end" if number == _TICKS else "middle"  # the last one would be cut off
+        parts.append(f'<text x="{at}" y="{height - 12}" text-anchor="{anchor}">{ms:,.{digits}f} ms</text>')
     parts.append(f'<polyline class="line" points="{line}"/>')
     for target in targets_ms:
         at = point(target, 0).split(",")[0]

@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,8 @@ __all__ = ["Journal", "Runs", "ensure_writable", "write_whole"]
 
 _RUN, _OUTCOMES, _RESULT, REPORT = "run.json", "outcomes.jsonl", "result.json", "report.html"
 _LOAD = "load-"
+_ESCAPED = "backslashreplace"
+"""Half of a surrogate pair, which a model may write, has no UTF-8; JSON reads its escape as the same."""
 _NAME = re.compile(r"[0-9]{8}-[0-9]{6}(-[0-9]+)?", re.ASCII)
 
 
@@ -51,7 +54,7 @@ class Journal:
                     self.outcomes[outcome.key] = outcome
                     whole += len(line)
                 os.truncate(file, whole)
-            self._file = file.open("a", encoding="utf-8")
+            self._file = file.open("a", encoding="utf-8", errors=_ESCAPED)
             for done in self.folder.glob(f"{_LOAD}*.json"):
                 load = LoadResult.from_json(json.loads(done.read_text(encoding="utf-8")))
                 self.loads[load.load] = load
@@ -97,6 +100,14 @@ class Runs:
     def names(self) -> list[str]:
         """Finished runs, oldest first."""
         return [name for name in self._all() if (self._folder / name / _RESULT).exists()]
+
+    def latest(self, count: int) -> list[dict[str, Any]]:
+        """Results of the last finished runs, oldest first, without any that cannot be read."""
+        found = []
+        for name in self.names()[-count:]:
+            with suppress(StorageError):
+                found.append(self.result(name))
+        return found
 
     def result(self, name: str) -> dict[str, Any]:
         """The result of a finished run; "last" is the newest. Raises NotFoundError, StorageError."""
@@ -154,7 +165,7 @@ def write_whole(file: Path, text: str) -> None:
     """
     aside = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:
-        with aside.open("w", encoding="utf-8") as stream:
+        with aside.open("w", encoding="utf-8", errors=_ESCAPED) as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())

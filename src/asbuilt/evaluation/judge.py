@@ -24,7 +24,7 @@ from asbuilt.types import Finished, GenerationOptions, Message
 
 __all__ = ["JUDGE", "LABELS", "Label", "calibration_of", "judged", "measured_by_judge", "read_labels"]
 
-JUDGE, LABELS = "judge", "labels"
+JUDGE, LABELS = "judge", "(labels)"
 """The judge's name among the subjects, and that of its labelled answers among the data sets."""
 
 _INSTRUCTIONS = """\

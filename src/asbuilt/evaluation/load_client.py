@@ -16,34 +16,41 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, TextIO
 
-import httpx
+import h11
+
+from asbuilt.evaluation.load_http import LoadClient, Response
 
 __all__ = ["run"]
 
 _HEAD_START_S = 0.25  # for the client to be ready when the first request is due
-_GONE = (httpx.HTTPError, json.JSONDecodeError, KeyError, TypeError, ValueError)
+_AWAKE_S = 0.0015
+_GONE = (OSError, h11.ProtocolError, KeyError, TypeError, ValueError)
 
 
 async def run(job: Mapping[str, Any], out: TextIO) -> None:
     """Send every request of `job` and write a line to `out` as each ends."""
     headers = {"Authorization": f"Bearer {job['key']}"} if job.get("key") else {}
-    # No limit on connections: one that waits for another would hide how slow the server is.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    async with httpx.AsyncClient(limits=limits, timeout=None, headers=headers, trust_env=False) as client:
-        start = time.perf_counter() + _HEAD_START_S
-        tasks = []
-        for request in job["requests"]:
-            delay = start + request["due"] - time.perf_counter()
-            if delay > 0:
-                await asyncio.sleep(delay)
-            tasks.append(asyncio.ensure_future(_timed(client, job, request, start, out)))
-        await asyncio.gather(*tasks)
+    client = LoadClient(job["url"], headers=headers)
+    start = time.perf_counter() + _HEAD_START_S
+    tasks = []
+    for request in job["requests"]:
+        await _until(start + request["due"])
+        tasks.append(asyncio.ensure_future(_timed(client, job, request, start, out)))
+    await asyncio.gather(*tasks)
+    await client.close()
+
+
+async def _until(moment: float) -> None:
+    """The event loop sleeps in whole milliseconds, and rather too long; the last one is spent awake."""
+    while (left := moment - time.perf_counter()) > 0:
+        await asyncio.sleep(left - _AWAKE_S if left > _AWAKE_S else 0)
 
 
 async def _timed(
-    client: httpx.AsyncClient,
+    client: LoadClient,
     job: Mapping[str, Any],
     request: Mapping[str, Any],
     start: float,
@@ -57,7 +64,7 @@ async def _timed(
     ask = _chat if job["route"] == "chat" else _search
     try:
         async with asyncio.timeout(max(left, 0)):
-            await ask(client, job["url"], request["question"], sample, start)
+            await ask(client, request["question"], sample, start)
     except TimeoutError:
         sample["error"] = f"not answered within {job['timeout_s']:g} s"
     except _GONE as error:
@@ -67,40 +74,36 @@ async def _timed(
     out.flush()
 
 
-async def _chat(
-    client: httpx.AsyncClient, url: str, question: str, sample: dict[str, Any], start: float
-) -> None:
+async def _chat(client: LoadClient, question: str, sample: dict[str, Any], start: float) -> None:
     body = {"messages": [{"role": "user", "content": question}], "stream": True}
     texts: list[str] = []
     event = ""
-    async with client.stream("POST", f"{url}/chat", json=body) as response:
+    async with client.post("/chat", json.dumps(body).encode()) as response:
         await _refuse(response)
-        async for line in response.aiter_lines():
+        async for line in response.lines():
             if line.startswith("event:"):
                 event = line.removeprefix("event:").strip()
             elif line.startswith("data:"):
+                now = time.perf_counter() - start
                 data = json.loads(line.removeprefix("data:"))
                 if event == "token":
-                    sample.setdefault("first_token", time.perf_counter() - start)
+                    sample.setdefault("first_token", now)
                     texts.append(data["text"])
                 elif event == "citations":
                     sample["citations"] = [each["verified"] for each in data["citations"]]
                 elif event == "done":
-                    sample["end"] = time.perf_counter() - start
-                    sample["refused"] = data["refused"]
-                    sample["text"] = "".join(texts)
+                    sample |= {"end": now, "refused": data["refused"], "text": "".join(texts)}
                 elif event == "error":
                     raise ValueError(f"{data['status']}: {data['detail']}")
     if "text" not in sample:
         raise ValueError("the stream ended before it was done")
 
 
-async def _search(
-    client: httpx.AsyncClient, url: str, question: str, sample: dict[str, Any], start: float
-) -> None:
-    response = await client.post(f"{url}/search", json={"query": question})
+async def _search(client: LoadClient, question: str, sample: dict[str, Any], start: float) -> None:
+    async with client.post("/search", json.dumps({"query": question}).encode()) as response:
+        await _refuse(response)
+        body = await response.read()
     sample["end"] = time.perf_counter() - start
-    await _refuse(response)
     sample["text"] = ""
     sample["passages"] = [
         {
@@ -109,14 +112,14 @@ async def _search(
             "end": hit["metadata"]["end"],
             "excerpt": hit["content"][:400],
         }
-        for hit in response.json()
+        for hit in json.loads(body)
     ]
 
 
-async def _refuse(response: httpx.Response) -> None:
-    if response.status_code != httpx.codes.OK:
-        await response.aread()
-        raise ValueError(f"HTTP {response.status_code}: {response.text[:200]}")
+async def _refuse(response: Response) -> None:
+    if response.status != HTTPStatus.OK:
+        text = (await response.read()).decode("utf-8", "replace")
+        raise ValueError(f"HTTP {response.status}: {text[:200]}")
 
 
 if __name__ == "__main__":

@@ -80,7 +80,13 @@ def _models(system: System) -> dict[str, Any]:
         found[name] = {"model_id": system.part(name).model_id}
     for name in system.names_of("generator"):
         component = system.blueprint.component(name)
-        model = str(config_values(component, system.folder).get("model", STARTER))
+        model = config_values(component, system.folder).get("model")
+        if component.use == "generator/llama-cpp":
+            model = model or STARTER
+        if model is None:  # it has none, like a script
+            found[name] = {"use": component.use}
+            continue
+        model = str(model)
         try:
             file = find_model(model)
         except NotFoundError:  # served elsewhere: all that is known of it is its name

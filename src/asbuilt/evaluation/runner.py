@@ -50,6 +50,7 @@ class Served:
     key: str | None = None
 
 
+_RUNS_SHOWN = 20
 _LEAST_DEPTH = 10
 """Passages that are retrieved at least, so that a report can show what came after the cut-off."""
 
@@ -122,7 +123,6 @@ class Evaluation:
             steps = (self._do_cases, self._do_judging, self._do_loads)
             if not all(step(journal, progress, stop) for step in steps):
                 return None
-            earlier = [self._runs.result(name) for name in self._runs.names()]
             result = EvaluationResult(
                 run=journal.name,
                 about=about,
@@ -130,7 +130,10 @@ class Evaluation:
                 loads={name: _told(load) for name, load in journal.loads.items()},
             )
             return Finished(
-                result, journal.finish(result.to_json(), render_report(result, earlier=earlier[-20:]))
+                result,
+                journal.finish(
+                    result.to_json(), render_report(result, earlier=self._runs.latest(_RUNS_SHOWN))
+                ),
             )
 
     # ------------------------------------------------------------ what there is to do

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from asbuilt.blueprint.cases import Case
 from asbuilt.blueprint.measures import BASELINES
-from asbuilt.errors import AsbuiltError, BugError, UserError
+from asbuilt.errors import AsbuiltError, BugError, MissingError, NotFoundError, StorageError, UserError
 from asbuilt.evaluation.outcome import Outcome, Task, of_answer, shown
 from asbuilt.system import System
 from asbuilt.types import Finished, GenerationOptions, Hit, Message
@@ -36,7 +36,8 @@ class Subject:
         return frozenset(self._tasks)
 
     def do(self, task: Task, case: Case, *, data: str, depth: int) -> Outcome:
-        """The outcome of `case`. An error that asbuilt explains is one; any other is raised.
+        """The outcome of `case`. What went wrong with it is one too; what would go wrong with every case
+        (something is missing, or cannot be written) is raised, and so is a bug.
 
         `depth` is the number of passages to retrieve.
         """
@@ -44,9 +45,9 @@ class Subject:
         started = time.perf_counter()
         try:
             filled, error = work(case.question, depth), ""
+        except (BugError, MissingError, NotFoundError, StorageError):
+            raise
         except AsbuiltError as failure:
-            if isinstance(failure, BugError):
-                raise
             filled, error = {}, str(failure)
         ms = 1000 * (time.perf_counter() - started)
         return Outcome(self.name, data, task, case.id, round(ms, 3), error=error, **filled)
