@@ -17,6 +17,7 @@ from asbuilt.blueprint import PATTERNS, load_checked, write_pattern
 from asbuilt.cli.main import app, main
 
 FILES = {
+    "alerts.yml",
     "architecture.md",
     "architecture.svg",
     "architecture.mmd",

@@ -42,6 +42,7 @@ def _documents(blueprint: Blueprint, folder: Path) -> dict[str, str]:
     from asbuilt.planning.page import critical_path, memory_page, memory_summary
     from asbuilt.planning.plan import plan
     from asbuilt.server import openapi_document
+    from asbuilt.server.alerts import alert_rules
     from asbuilt.system import System
 
     drawing = drawing_of(blueprint)
@@ -65,5 +66,6 @@ def _documents(blueprint: Blueprint, folder: Path) -> dict[str, str]:
         **{name: f"<!-- {origin} -->\n\n{page}\n" for name, page in pages.items()},
         "architecture.svg": f"<!-- {origin} -->\n{svg(blueprint, drawing)}",
         "architecture.mmd": f"%% {origin}\n{mermaid(blueprint, drawing)}",
+        "alerts.yml": f"# {origin}\n{alert_rules(blueprint)}",
         "openapi.json": json.dumps(openapi, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
     }
