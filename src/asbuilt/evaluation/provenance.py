@@ -25,6 +25,7 @@ from asbuilt.system import System
 __all__ = ["describe", "file_digest"]
 
 _PACKAGES = ("asbuilt", "xllamacpp", "onnxruntime", "qdrant-edge-py", "numpy", "scipy", "tokenizers")
+_STARTED = "generator/llama-cpp"
 _EDGE_BYTES = 16 * 2**20
 _SAMPLED = "size, first and last 16 MiB"
 
@@ -80,13 +81,11 @@ def _models(system: System) -> dict[str, Any]:
         found[name] = {"model_id": system.part(name).model_id}
     for name in system.names_of("generator"):
         component = system.blueprint.component(name)
-        model = config_values(component, system.folder).get("model")
-        if component.use == "generator/llama-cpp":
-            model = model or STARTER
-        if model is None:  # it has none, like a script
+        default = STARTER if component.use == _STARTED else ""
+        model = str(config_values(component, system.folder).get("model", default))
+        if not model:  # it has none, like a script
             found[name] = {"use": component.use}
             continue
-        model = str(model)
         try:
             file = find_model(model)
         except NotFoundError:  # served elsewhere: all that is known of it is its name

@@ -18,14 +18,16 @@ def amount(value: float | None, unit: str) -> str:
     if unit == "share":
         return f"{100 * value:.1f} %"
     if unit == "bytes":
-        return f"{value / 1e9:.3g} GB"
-    return f"{value:.3g} {unit}".rstrip()
+        return f"{_digits(value / 1e9)} GB"
+    return f"{_digits(value)} {_shown(unit)}".rstrip()
 
 
 def interval(m: Measurement) -> str:
     """``86.1 % to 92.9 %``."""
     if m.low is None or m.high is None:
         return ""
+    if m.low == -math.inf:  # too few cases for a bound
+        return "" if m.high == math.inf else f"at most {amount(m.high, m.unit)}"
     return f"{amount(m.low, m.unit)} to {amount(m.high, m.unit)}"
 
 
@@ -33,4 +35,14 @@ def difference(c: Comparison, unit: str) -> str:
     """``+4.2 points (+1.0 to +7.5)`` for shares, in the unit otherwise."""
     if unit == "share":
         return f"{100 * c.difference:+.1f} points ({100 * c.low:+.1f} to {100 * c.high:+.1f})"
-    return f"{c.difference:+.3g} {unit} ({c.low:+.3g} to {c.high:+.3g})"
+    change = f"{c.difference:+.3g} {_shown(unit)}".rstrip()
+    return f"{change} ({c.low:+.3g} to {c.high:+.3g})"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _shown(unit: str) -> str:
+    """A score from 0 to 1 has none."""
+    return "" if unit == "score" else unit
