@@ -17,10 +17,11 @@ from tests.server.test_live_streams import SLOWLY, connect, request_bytes
 
 from asbuilt.blueprint import Blueprint, DataSpec, EvaluationMetric, EvaluationPlan, LoadSpec
 from asbuilt.errors import StorageError
-from asbuilt.server import create_app
+from asbuilt.server import create_app, metrics
 from asbuilt.server.metrics import Metrics, MetricsMiddleware
 from asbuilt.server.service import Service
 from asbuilt.system import System
+from asbuilt.tracing import Span, Trace
 
 CHAT, SEARCH, COMPLETIONS = "/api/v1/chat", "/api/v1/search", "/v1/chat/completions"
 DURATION = "asbuilt_request_duration_seconds"
@@ -39,12 +40,12 @@ Labels = frozenset[tuple[str, str]]
 
 
 def with_targets(targets: dict[str, tuple[str, str]], **api: object) -> Blueprint:
-    metrics = tuple(
+    planned = tuple(
         EvaluationMetric(name, target=target, measure=measure, load="steady")
         for name, (measure, target) in targets.items()
     )
     load = LoadSpec("steady", data="known", rate_per_s=1.0, duration_s=600.0)
-    plan = EvaluationPlan(metrics=metrics, datasets=(DataSpec("known"),), loads=(load,))
+    plan = EvaluationPlan(metrics=planned, datasets=(DataSpec("known"),), loads=(load,))
     return replace(blueprint(**api), evaluation=plan)
 
 
@@ -106,7 +107,8 @@ def test_an_answer_is_timed_and_its_tokens_are_counted(client: TestClient, strea
     first = series[f"{FIRST}_sum"][route]
     writing = series["asbuilt_stage_duration_seconds_sum"][frozenset({("stage", "writing")})]
     assert series[f"{FIRST}_count"][route] == 1
-    assert 0 < first <= first + writing < took
+    retrieval = series["asbuilt_stage_duration_seconds_sum"][frozenset({("stage", "retrieval")})]
+    assert 0 < retrieval < first < first + writing < took
     assert series["asbuilt_responses_total"][route | {("status", "200")}] == 1
     assert series["asbuilt_completion_tokens_total"][frozenset()] == 8
     assert series["asbuilt_cached_prompt_tokens_total"][frozenset()] == 3
@@ -213,6 +215,20 @@ def test_it_needs_a_key_where_the_others_do(measured: System) -> None:
         scrape(answer.text)["asbuilt_responses_total"][frozenset({("route", "/metrics"), ("status", "401")})]
         == 1
     )
+
+
+def test_a_retriever_inside_another_is_counted_once() -> None:
+    trace = Trace("POST /api/v1/chat")
+    trace.spans = [
+        Span("assistant", "answer", None, 0.0, 90.0),
+        Span("wide", "retrieve", 0, 0.0, 30.0),
+        Span("narrow", "retrieve", 1, 5.0, 20.0),
+        None,
+        Span("wide", "retrieve", 0, 50.0, 10.0),
+    ]
+    assert metrics._retrieval_s(trace) == 0.04
+    assert metrics._retrieval_s(Trace("GET /metrics")) is None
+    assert metrics._retrieval_s(None) is None
 
 
 def test_two_applications_count_apart(measured: System, client: TestClient) -> None:

@@ -29,6 +29,8 @@ from asbuilt.errors import StorageError
 from asbuilt.server.errors import OPENAI_PREFIX
 from asbuilt.server.objectives import latency_objectives
 from asbuilt.server.service import Service
+from asbuilt.tracing import Trace
+from asbuilt.tracing.trace import here
 from asbuilt.types import Event, Finished, TextDelta
 
 __all__ = [
@@ -100,7 +102,7 @@ class Metrics:
         )
         self._stage = Histogram(
             "asbuilt_stage_duration_seconds",
-            "Parts of a request: retrieval of a search, writing (from first to last token) of an answer.",
+            "Parts of a request: retrieval, and the writing of an answer, from its first text to its end.",
             ("stage",),
             buckets=_EDGES_S,
             registry=self.registry,
@@ -267,6 +269,18 @@ async def observed(request: Request, events: AsyncGenerator[Event, None]) -> Asy
                 call.first_token_s = time.perf_counter() - call.started
             elif isinstance(event, Finished):
                 metrics.generated(event)
+                if (retrieval_s := _retrieval_s(here.get().trace)) is not None:
+                    metrics.stage("retrieval", retrieval_s)
                 if call.first_token_s is not None:
                     metrics.stage("writing", time.perf_counter() - call.started - call.first_token_s)
             yield event
+
+
+def _retrieval_s(trace: Trace | None) -> float | None:
+    """Time that the retrievers of a request took, those inside of others not counted twice."""
+    spans = trace.spans if trace is not None else ()
+    retrieving = {at for at, span in enumerate(spans) if span is not None and span.method == "retrieve"}
+    outer = [
+        span.ms for span in spans if span and span.method == "retrieve" and span.parent not in retrieving
+    ]
+    return sum(outer) / 1000 if outer else None
