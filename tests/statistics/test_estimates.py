@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -90,11 +91,43 @@ def test_questions_about_one_document_count_for_less() -> None:
     assert mean_estimate(values, clusters=clusters) == together  # seeded
 
 
-def test_values_that_are_all_equal_or_one_cluster_are_not_dressed_up() -> None:
+def test_without_a_scale_equal_values_are_not_dressed_up() -> None:
     assert (mean_estimate([0.5] * 9).low, mean_estimate([0.5] * 9).high) == (0.5, 0.5)
     assert mean_estimate([0.0, 1.0], clusters=["a", "a"]).high == math.inf
     with pytest.raises(UserError, match="nothing to estimate"):
         mean_estimate([])
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 5), (5, 5), (19, 20), (40, 80)])
+def test_on_a_scale_a_mean_of_zeros_and_ones_has_the_exact_bounds_of_a_share(successes: int, n: int) -> None:
+    found = mean_estimate([1.0] * successes + [0.0] * (n - successes), scale=(0, 1))
+    exact = share_estimate(successes, n)
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high), abs=0.01)  # of 10,000 draws
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.randoms(use_true_random=False))
+@settings(max_examples=25)
+def test_bounds_on_a_scale_stay_on_it_and_move_with_it(values: list[float], order: Random) -> None:
+    found = mean_estimate(values, scale=(0, 1))
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    order.shuffle(shuffled := list(values))
+    assert mean_estimate(shuffled, scale=(0, 1)).low == pytest.approx(found.low)
+    ratings = mean_estimate([1 + 4 * value for value in values], scale=(1, 5))
+    assert (ratings.low, ratings.high) == pytest.approx((1 + 4 * found.low, 1 + 4 * found.high))
+    wider = mean_estimate(values, scale=(-1, 2))
+    assert (wider.low, wider.high) <= (found.low, math.inf)
+    assert wider.high >= found.high - 1e-9
+
+
+def test_a_value_beyond_the_scale_is_refused() -> None:
+    with pytest.raises(UserError, match="beyond the scale from 1 to 5"):
+        mean_estimate([4.0, 0.0], scale=(1, 5))
+
+
+def test_clusters_of_one_are_no_clusters() -> None:
+    values = [0.2, 0.9, 1.0, 0.4]
+    alone, single = mean_estimate(values, scale=(0, 1)), mean_estimate(values, scale=(0, 1), clusters="abcd")
+    assert (alone.low, alone.high) == (single.low, single.high)
 
 
 @given(st.integers(0, 5000), st.floats(0.1, 1e5))
@@ -120,14 +153,69 @@ def test_a_verdict_needs_the_whole_interval(
     assert decide(Estimate(0.85, low, high, 10, ""), comparison, 0.9) == verdict
 
 
-def test_how_many_more_would_decide() -> None:
-    few = share_estimate(42, 50)
-    more = cases_needed(few, 0.8)
-    assert more is not None
-    n = 50 + more
-    assert decide(share_estimate(round(0.84 * n), n), ">=", 0.8) == Verdict.PASS
-    assert decide(share_estimate(round(0.84 * n * 0.7), int(n * 0.7)), ">=", 0.8) == Verdict.INCONCLUSIVE
-    assert cases_needed(share_estimate(40, 50), 0.8) is None
+@pytest.mark.parametrize(
+    ("estimate", "target", "more"),
+    [
+        (share_estimate(20, 20), 0.95, 39),  # 59 of 59 prove 95 %
+        (share_estimate(40, 50), 0.8, None),  # on the target
+        (share_estimate(800, 1000), 0.800001, None),  # too near to it
+        (percentile_estimate([1.0] * 40, 95), 3.0, 19),
+        (rate_estimate(0, 60.0), 0.01, None),
+        (mean_estimate([0.5]), 0.5, None),
+    ],
+)
+def test_how_many_more_would_decide(estimate: Estimate, target: float, more: int | None) -> None:
+    assert cases_needed(estimate, target) == more
+
+
+def test_a_percentile_needs_as_many_as_the_share_below_the_target() -> None:
+    percentile = percentile_estimate([*[1.0] * 958, *[9.0] * 42], 95)
+    share = share_estimate(958, 1000)
+    assert decide(percentile, "<", 3.0) == decide(share, ">=", 0.95) == Verdict.INCONCLUSIVE
+    more = cases_needed(percentile, 3.0)
+    assert more == pytest.approx(cases_needed(share, 0.95), rel=0.15)
+
+
+@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.01, 0.99))
+def test_with_as_many_more_a_share_is_decided_and_not_before(pair: tuple[int, int], place: float) -> None:
+    estimate = share_estimate(*pair)
+    target = estimate.low + place * (estimate.high - estimate.low)
+    more = cases_needed(estimate, target)
+    if more is None:
+        assert abs(estimate.value - target) < 0.002
+        return
+    after, before = estimate.extended(estimate.n + more), estimate.extended(estimate.n + more - 1)
+    assert decide(after, ">=", target) != Verdict.INCONCLUSIVE
+    assert decide(before, ">", target) == decide(before, ">=", target) == Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    "estimate",
+    [
+        share_estimate(17, 20), rate_estimate(30, 7.0), mean_estimate([0.1, 0.7, 0.9], scale=(0, 1)),
+        percentile_estimate([float(n) for n in range(200)], 95), percentile_estimate([1.0] * 9, 95),
+    ],
+)  # fmt: skip
+def test_extended_by_nothing_an_estimate_stays_what_it_is(estimate: Estimate) -> None:
+    same = estimate.extended(estimate.n)
+    assert (same.low, same.high) == pytest.approx((estimate.low, estimate.high))
+    more = estimate.extended(100 * estimate.n)
+    assert estimate.low <= more.low <= more.high <= estimate.high
+
+
+@given(st.lists(st.floats(0, 10) | st.just(math.inf), min_size=1, max_size=400), st.floats(10, 99.9))
+def test_a_percentile_is_proven_exactly_when_the_share_below_the_target_is(
+    values: list[float], percent: float
+) -> None:
+    target = 5.0
+    below = share_estimate(sum(value < target for value in values), len(values))
+    proven = decide(percentile_estimate(values, percent), "<", target) == Verdict.PASS
+    assert proven == (below.low >= percent / 100)
+
+
+@pytest.mark.parametrize("percent", range(10, 100))
+def test_a_percentile_of_a_hundred_is_that_rank(percent: int) -> None:
+    assert percentile_estimate([float(n) for n in range(1, 101)], percent).value == percent
 
 
 @pytest.mark.parametrize(("target", "fewest"), [(0.9, 29), (0.95, 59), (0.8, 14), (1.0, None), (0.0, 1)])
@@ -153,3 +241,11 @@ def test_flips_are_judged_by_the_exact_test_of_mcnemar(gained: int, lost: int) -
 def test_runs_without_a_common_case_cannot_be_compared() -> None:
     with pytest.raises(UserError, match="share no case"):
         compare({"a": 1.0}, {"b": 1.0})
+
+
+def test_few_scores_that_all_rise_prove_nothing() -> None:
+    ours, theirs = {"a": 0.75, "b": 1.0}, {"a": 0.5, "b": 0.75}
+    assert compare(ours, theirs).verdict == "undecided"
+    many = {str(n): 0.75 for n in range(100)}
+    assert compare(many, dict.fromkeys(many, 0.5)).verdict == "better"
+    assert compare(dict.fromkeys(many, 0.5), many).verdict == "worse"

@@ -33,7 +33,8 @@ def compare(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> PairedComparison:
-    """Compare scores by case id. Raises UserError when the two share no case."""
+    """Compare scores, from 0 to 1, by case id: "better" or "worse" where there is no difference is said
+    in at most 5 % of comparisons. Raises UserError when the two share no case."""
     shared = [case for case in ours if case in theirs]
     if not shared:
         raise UserError("the two share no case, so they cannot be compared.")
@@ -49,7 +50,9 @@ def compare(
         difference = _of_flips(len(gained), len(lost), len(shared), two_sided)
     else:
         within = None if clusters is None else [clusters[case] for case in shared]
-        difference = mean_estimate(differences, clusters=within, confidence=two_sided, seed=seed)
+        difference = mean_estimate(
+            differences, scale=(-1, 1), clusters=within, confidence=two_sided, seed=seed
+        )
     verdict: Literal["better", "worse", "undecided"] = "undecided"
     if difference.low > 0 or difference.high < 0:
         verdict = "better" if difference.value > 0 else "worse"

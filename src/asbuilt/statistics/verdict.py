@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from enum import StrEnum
 from typing import Literal
 
@@ -39,21 +40,21 @@ def decide(estimate: Estimate, comparison: Comparison, target: float) -> Verdict
 
 
 def cases_needed(estimate: Estimate, target: float) -> int | None:
-    """About how many more observations would decide, if the value stays what it is; None when that
-    cannot be said: the value is on the target, or not finite.
+    """About how many more observations would decide, if they came out like those at hand; None when
+    no million would: the value is on the target, or too near. For a rate, observations are events."""
 
-    An interval shrinks with the square root of the number of observations.
-    """
-    distance = abs(estimate.value - target)
-    bound = estimate.low if estimate.value > target else estimate.high
-    half = abs(estimate.value - bound)
-    if not (0 < distance < math.inf) or estimate.n == 0:
+    def decides(n: int) -> bool:
+        more = estimate.extended(n)
+        return more.low > target or more.high < target
+
+    if estimate.n == 0 or estimate.value == target:
         return None
-    if math.isinf(half):  # too few for the bound to exist at all
-        return None
-    wanted = estimate.n * (half / distance) ** 2
-    more = math.ceil(min(wanted, _MOST)) - estimate.n
-    return more if 0 < more < _MOST - estimate.n else None
+    undecided, enough = estimate.n, 2 * estimate.n
+    while not decides(enough):
+        undecided, enough = enough, 2 * enough
+        if undecided > _MOST:
+            return None
+    return bisect_left(range(undecided, enough), True, key=decides) + undecided - estimate.n
 
 
 def fewest_cases(comparison: Comparison, target: float, *, confidence: float = CONFIDENCE) -> int | None:
