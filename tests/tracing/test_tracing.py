@@ -137,7 +137,10 @@ def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
     assert len([json.loads(line) for line in (tmp_path / "spans.jsonl").read_text().splitlines()]) == 48
 
 
-def test_a_new_call_is_written_while_the_recorder_runs(recorder: Recorder, tmp_path: Path) -> None:
+def test_a_call_is_written_while_the_recorder_runs(
+    recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asbuilt.tracing.recorder._GATHER_S", 0.01)
     recorder.saw(Call("a", "b", "work"))
     give_up = time.monotonic() + 5.0
     while read_calls(tmp_path) is None:

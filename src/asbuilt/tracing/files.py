@@ -22,7 +22,7 @@ __all__ = ["Call", "add_calls", "add_traces", "read_calls"]
 
 _CALLS, _SPANS, _OLDER_SPANS, _LOCK = "calls.json", "spans.jsonl", "spans.older.jsonl", ".tracing.lock"
 _MOST_SPAN_BYTES = 4 * 2**20  # of each of the two files
-_LOCK_WAIT_S = 1.0
+_LOCK_WAIT_S = 4.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -95,7 +95,7 @@ def add_traces(state_folder: Path, traces: Sequence[Trace]) -> None:
 def _locked(state_folder: Path) -> FileLock:
     if not state_folder.is_dir():  # the lock would make it
         raise FileNotFoundError(state_folder)
-    return FileLock(state_folder / _LOCK, timeout=_LOCK_WAIT_S)  # its Timeout is a TimeoutError
+    return FileLock(state_folder / _LOCK, timeout=_LOCK_WAIT_S, poll_interval=0.01)  # its Timeout is a TimeoutError
 
 
 def _written(call: Call, count: int, seen: str) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from asbuilt.types import Finished, Usage
 __all__ = ["observe"]
 
 _LIFE = ("open", "close")  # called by the system
-_END = object()
 
 
 def observe(part: object, *, name: str, recorder: Recorder) -> None:
@@ -77,13 +76,20 @@ def _wrapped(original: Callable[..., Any], name: str, method: str, recorder: Rec
 
 async def _stream(items: AsyncIterator[Any], work: _Work) -> AsyncIterator[Any]:
     """`items`, each step entered on its own: between two of them the consumer works, not the component."""
+    step, inside, enter, leave = items.__anext__, work.inside, here.set, here.reset
     try:
         while True:
-            with work:
-                item = await anext(items, _END)
-            if item is _END:
+            token = enter(inside)  # `with work` in words that cost half: this runs for each token of text
+            try:
+                item = await step()
+            except StopAsyncIteration:
                 return
-            if isinstance(item, Finished):
+            except Exception:
+                work.failed = True
+                raise
+            finally:
+                leave(token)
+            if type(item) is Finished:
                 work.usage = item.usage
             yield item
     finally:
@@ -109,18 +115,18 @@ class _Work:
         trace = before.trace
         self._at = None if trace is None else trace.begin()
         self._start_ms = 0.0 if trace is None else trace.now_ms()
-        self._inside = Here(name, trace, before.span if self._at is None else self._at)
-        self._failed = False
+        self.inside = Here(name, trace, before.span if self._at is None else self._at)
+        self.failed = False
         self.usage: Usage | None = None
 
     def __enter__(self) -> None:
-        self._token = here.set(self._inside)
+        self._token = here.set(self.inside)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         here.reset(self._token)
-        self._failed = self._failed or isinstance(error, Exception)  # leaving early is no failure
+        self.failed = self.failed or isinstance(error, Exception)  # leaving early is no failure
 
     def end(self) -> None:
         """The span is over."""
@@ -130,4 +136,4 @@ class _Work:
         ms = round(trace.now_ms() - self._start_ms, 3)
         used, parent = self.usage, self._before.span
         tokens = (used.prompt_tokens, used.completion_tokens) if used else (None, None)
-        trace.spans[at] = Span(self._name, self._method, parent, self._start_ms, ms, self._failed, *tokens)
+        trace.spans[at] = Span(self._name, self._method, parent, self._start_ms, ms, self.failed, *tokens)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ __all__ = ["Recorder"]
 
 _log = logging.getLogger("asbuilt.tracing")
 
-_COUNTS_EVERY_S = 5.0
+_GATHER_S = 2.0  # what comes within it is written together
 _MOST_WAITING = 1000  # traces; the oldest go first
 _CLOSE_WAIT_S = 5.0
 
@@ -25,10 +24,9 @@ _CLOSE_WAIT_S = 5.0
 class Recorder:
     """Counts calls between components and collects the spans of requests, in the state folder.
 
-    Nothing waits for the disk: a thread, started when there is something to write, writes a call that
-    was not seen before and the spans of finished requests at once, and counts every five seconds; it
-    sleeps when there is nothing. A disk that refuses costs what was to be remembered, and nothing
-    else. `export` gets each finished trace as well, in that thread.
+    Nothing waits for the disk: a thread, started when there is something to write, writes every two
+    seconds what has come, and sleeps when nothing does. A disk that refuses costs what was to be
+    remembered, and nothing else. `export` gets each finished trace as well, in that thread.
     """
 
     def __init__(
@@ -40,11 +38,9 @@ class Recorder:
         self._counts: Counter[Call] = Counter()
         self._unsaved: Counter[Call] = Counter()
         self._traces: deque[Trace] = deque(maxlen=_MOST_WAITING)
-        self._news = False
         self._closing = False
         self._thread: threading.Thread | None = None
         self._changed = threading.Condition()
-        self._saved_at = 0.0
 
     def calls(self) -> dict[Call, int]:
         """How often each was seen by this recorder."""
@@ -54,11 +50,9 @@ class Recorder:
     def saw(self, call: Call) -> None:
         """Count a call."""
         with self._changed:
-            is_new, is_first = call not in self._counts, not self._unsaved
             self._counts[call] += 1
             self._unsaved[call] += 1
-            self._news = self._news or is_new
-            if is_new or is_first or self._thread is None:
+            if len(self._unsaved) == 1 or self._thread is None:
                 self._wake()
 
     @contextmanager
@@ -100,13 +94,11 @@ class Recorder:
         ends = False
         while not ends:
             with self._changed:
-                self._wait()
-                traces = list(self._traces)
+                self._changed.wait_for(lambda: self._unsaved or self._traces or self._closing)
+                self._changed.wait_for(lambda: self._closing, _GATHER_S)
+                traces, unsaved = list(self._traces), self._unsaved
                 self._traces.clear()
-                unsaved: Counter[Call] = Counter()
-                if self._news or self._closing or self._rest_s() <= 0:
-                    unsaved, self._unsaved, self._news = self._unsaved, unsaved, False
-                    self._saved_at = time.monotonic()
+                self._unsaved = Counter()
                 ends = self._closing
                 if ends:
                     self._thread = None
@@ -114,17 +106,6 @@ class Recorder:
                 self._save_traces(traces)
             if unsaved:
                 self._save_calls(unsaved)
-
-    def _wait(self) -> None:
-        """Until there is something to write that should not wait any longer."""
-        while not (self._traces or self._news or self._closing):
-            rest_s = self._rest_s() if self._unsaved else None
-            if rest_s is not None and rest_s <= 0:
-                return
-            self._changed.wait(rest_s)
-
-    def _rest_s(self) -> float:
-        return self._saved_at + _COUNTS_EVERY_S - time.monotonic()
 
     def _save_calls(self, unsaved: Counter[Call]) -> None:
         try:
