@@ -60,7 +60,6 @@ def test_a_first_ingestion_finds_every_chunk_again(system: System, project: Path
 def test_unchanged_files_are_not_embedded_again(
     system: System, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    system.ingest(docs(project))
     embedded: list[str] = []
     original = FakeEmbedder.embed
 
@@ -71,6 +70,9 @@ def test_unchanged_files_are_not_embedded_again(
         return original(self, texts, kind=kind)
 
     monkeypatch.setattr(FakeEmbedder, "embed", embed)
+    system.ingest(docs(project))
+    assert embedded
+    embedded.clear()
     os.utime(project / "docs/queues.md")
     report = system.ingest(docs(project))
     assert (report.unchanged, embedded) == (2, [])
