@@ -239,13 +239,13 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(catalog: Catalog) -> N
     job = catalog.start_job("default")
     catalog.add_versions("default", [version("a", "kept")], job_id=job)
     # SQLite's own limit on pages gives the same error as a full disk.
-    with catalog._read() as connection:
+    with catalog._database.read() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     with pytest.raises(StorageError, match=r"cannot be written: database or disk is full.*intact"):
         catalog.add_versions("default", [version("b", "x" * 100_000)], job_id=job)
     assert shown(catalog) == {"a": ["where\nkept"]}
-    with catalog._read() as connection:
+    with catalog._database.read() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count=1000000")
     catalog.add_versions("default", [version("b", "x" * 100_000)], job_id=job)
     assert set(shown(catalog)) == {"a", "b"}

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from asbuilt.catalog import tables as t
+from asbuilt.catalog.database import Database
 from asbuilt.errors import NotFoundError
 from asbuilt.types import Message
 
 __all__ = ["AnswerLog", "FeedbackSummary"]
-
-Connect = Callable[[], AbstractContextManager[sa.Connection]]
 
 PLEASED = 4
 
@@ -33,9 +31,8 @@ class FeedbackSummary:
 class AnswerLog:
     """Part of a catalogue; every method is one transaction."""
 
-    def __init__(self, *, read: Connect, write: Connect) -> None:
-        self._read = read
-        self._write = write
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, answer_id: str, messages: Sequence[Message], text: str, chunk_ids: Sequence[int]) -> None:
         """Remember an answer as it was given out, so that it can be rated."""
@@ -47,12 +44,12 @@ class AnswerLog:
             "chunk_ids": list(chunk_ids),
             "given_at": time.time(),
         }
-        with self._write() as connection:
+        with self._database.write() as connection:
             connection.execute(t.answers.insert().values(row))
 
     def rate(self, answer_id: str, rating: int, comment: str = "") -> None:
         """Rate an answer from 1 to 5, in place of an earlier rating. Raises NotFoundError."""
-        with self._write() as connection:
+        with self._database.write() as connection:
             known = sa.select(t.answers.c.id).where(t.answers.c.id == answer_id)
             if connection.execute(known).scalar_one_or_none() is None:
                 raise NotFoundError(
@@ -64,14 +61,14 @@ class AnswerLog:
 
     def ratings(self) -> list[int]:
         """Every rating, in the order in which they were given."""
-        with self._read() as connection:
+        with self._database.read() as connection:
             query = sa.select(t.ratings.c.rating).order_by(t.ratings.c.rated_at)
             return list(connection.execute(query).scalars())
 
     def summary(self) -> FeedbackSummary:
         """How many, and how good."""
         ratings = self.ratings()
-        with self._read() as connection:
+        with self._database.read() as connection:
             count = connection.execute(sa.select(sa.func.count()).select_from(t.answers)).scalar_one()
         if not ratings:
             return FeedbackSummary(count, 0, None, None)

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 __all__ = [
+    "answers",
     "api_keys",
     "changes",
     "chunks",
@@ -26,6 +27,7 @@ __all__ = [
     "facts",
     "jobs",
     "metadata",
+    "ratings",
     "receipts",
     "versions",
 ]
