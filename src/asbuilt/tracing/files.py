@@ -95,7 +95,8 @@ def add_traces(state_folder: Path, traces: Sequence[Trace]) -> None:
 def _locked(state_folder: Path) -> FileLock:
     if not state_folder.is_dir():  # the lock would make it
         raise FileNotFoundError(state_folder)
-    return FileLock(state_folder / _LOCK, timeout=_LOCK_WAIT_S, poll_interval=0.01)  # its Timeout is a TimeoutError
+    # Its Timeout is a TimeoutError.
+    return FileLock(state_folder / _LOCK, timeout=_LOCK_WAIT_S, poll_interval=0.01)
 
 
 def _written(call: Call, count: int, seen: str) -> dict[str, Any]:
