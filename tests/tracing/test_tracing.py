@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -351,3 +353,27 @@ def test_an_exporter_that_fails_stops_neither_answers_nor_the_others(
     recorder.close()
     assert exported == ["one", "two"]
     assert "cannot be exported" in caplog.text
+
+
+def test_a_full_disk_leaves_whole_lines_and_the_calls_that_were_there(tmp_path: Path) -> None:
+    code = """
+import resource, sys
+from contextlib import suppress
+from pathlib import Path
+from asbuilt.tracing import Call, Trace
+from asbuilt.tracing.files import add_calls, add_traces
+folder = Path(sys.argv[1])
+add_traces(folder, [Trace("fits")])
+add_calls(folder, digest="d", counts={Call("a", "b", "fits"): 1})
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+for _ in range(2):
+    with suppress(OSError):
+        add_traces(folder, [Trace("x" * 2000)])
+    with suppress(OSError):
+        add_calls(folder, digest="d", counts={Call("a", "b", "x" * 2000): 1})
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    [line] = (tmp_path / "spans.jsonl").read_text().splitlines()
+    assert json.loads(line)["name"] == "fits"
+    assert read_calls(tmp_path) == ("d", frozenset({Call("a", "b", "fits")}))
+    assert not list(tmp_path.glob("*.new"))
