@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asbuilt.errors import NotFoundError, StorageError
-from asbuilt.evaluation.journal import Runs, write_whole
+from asbuilt.evaluation.journal import Runs, ensure_writable, write_whole
 from asbuilt.evaluation.outcome import Outcome, Passage
 
 ABOUT = {"fingerprint": "f" * 64}
@@ -100,5 +100,32 @@ def test_a_folder_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "evaluation").write_text("a file stands in the way")
     with pytest.raises(StorageError, match="evaluation"):
         Runs(tmp_path / "evaluation").begin(ABOUT)
-    with pytest.raises(StorageError, match=r"report\.html"):
-        write_whole(tmp_path / "missing" / "report.html", "text")
+    (tmp_path / "file").touch()
+    for folder in ("missing", "file"):
+        with pytest.raises(StorageError, match=r"report\.html"):
+            write_whole(tmp_path / folder / "report.html", "text")
+
+
+@pytest.mark.parametrize("place", ["missing/new", "file/new", "folder", ".", "/", "/proc/new"])
+def test_what_cannot_be_written_is_known_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("folder").mkdir()
+    with pytest.raises(StorageError, match="cannot write"):
+        ensure_writable(Path(place))
+    ensure_writable(Path("folder/report.html"))
+    ensure_writable(Path("file"))
+    assert sorted(each.name for each in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_results_that_cannot_be_read_are_left_out_of_the_trend(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    for _ in range(3):
+        with runs.begin(ABOUT) as journal:
+            journal.finish({"run": journal.name}, "")
+    first, second, third = runs.names()
+    (tmp_path / second / "result.json").write_text("{half")
+    assert [each["run"] for each in runs.latest(3)] == [first, third]
+    assert [each["run"] for each in runs.latest(1)] == [third]

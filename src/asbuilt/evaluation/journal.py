@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from errno import EISDIR
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -163,7 +164,7 @@ def write_whole(file: Path, text: str) -> None:
 
     Raises StorageError.
     """
-    aside = file.with_name(f".{file.name}.{os.getpid()}.new")
+    aside = _aside(file)
     try:
         with aside.open("w", encoding="utf-8", errors=_ESCAPED) as stream:
             stream.write(text)
@@ -171,18 +172,31 @@ def write_whole(file: Path, text: str) -> None:
             os.fsync(stream.fileno())
         aside.replace(file)
     except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise StorageError(
-            f"cannot write {file}: {error.strerror}.", hint="Choose another place, or free some space."
-        ) from error
+        with suppress(OSError):
+            aside.unlink()
+        raise _unwritable(file, error) from error
 
 
 def ensure_writable(file: Path) -> None:
-    """Raises StorageError when `file` could not be written; touches nothing."""
-    folder = file.parent
-    if file.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        reason = "it is a folder" if file.is_dir() else f"{folder} is no folder that can be written"
-        raise StorageError(f"cannot write {file}: {reason}.", hint="Choose another place.")
+    """Raises StorageError when `file` could not be written; leaves nothing behind."""
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a folder")
+        aside = _aside(file)
+        aside.touch()  # permissions alone do not tell: a file system may refuse all the same
+        aside.unlink()
+    except OSError as error:
+        raise _unwritable(file, error) from error
+
+
+def _aside(file: Path) -> Path:
+    return file.with_name(f".{file.name}.{os.getpid()}.new")
+
+
+def _unwritable(file: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"cannot write {file}: {error.strerror}.", hint="Choose another place, or free some space."
+    )
 
 
 def _outcome(line: bytes) -> Outcome | None:
