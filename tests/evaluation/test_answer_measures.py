@@ -43,6 +43,8 @@ def test_every_measure_of_answers_but_the_judges_is_here() -> None:
         ("don't", "dont", 0),
         ("ÜBER", "über", 1),
         ("", "Paris", 0),
+        ("-5", "5", 0),
+        ("(-5)", "\u22125.", 1),
         ("*", "*", 1),
         ("", "*", 0),
         ("Paris", "", None),

@@ -18,13 +18,15 @@ __all__ = ["ANSWER_MEASURES", "Command", "find_command"]
 
 # Answers may be anything: every pattern here takes time in proportion to the text.
 _CITATION = re.compile(r"(?<!\s)\s*\[\d{1,4}\]")
-_CORE = re.compile(r"\w(?:.*\w)?")
+_CORE = re.compile(r"(?:-(?=\d))?\w(?:.*\w)?")  # a sign is no punctuation
+_MINUS = "\u2212"  # the typographic one
 _NUMBER = re.compile(
     r"(?<![\w.])[-+\u2212]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
 )
 _UNIT = re.compile(r"[*`]{0,2}\s?(%|[A-Za-zµμ°]+(?:/[A-Za-z]+)?)")
 _TOLERANCE = 1e-6  # relative
 _LONGEST = 10_000  # characters of a command: shlex takes time in proportion to the square
+_MOST_LINES = 40  # of a command
 _CONTINUED = re.compile(r"\\[ \t\r]*\n[ \t]*")
 _WORD = re.compile(r"[A-Za-z][\w-]*")
 _CLOSING = ".,:;!?)]}*\"'"  # of the sentence around a command, not of the command
@@ -40,7 +42,7 @@ def exact(outcome: Outcome, case: Case) -> float | None:
 
 
 def _folded(text: str) -> str:
-    words = _CITATION.sub("", text).lower().split()
+    words = _CITATION.sub("", text).lower().replace(_MINUS, "-").split()
     cores = [core[0] for word in words if (core := _CORE.search(word))]
     return " ".join(cores or words)  # of "*" there would be nothing left
 
@@ -57,7 +59,7 @@ def _numbers(text: str) -> Iterator[tuple[float, str]]:
     """Numbers with the word or sign that follows."""
     for found in _NUMBER.finditer(text):
         unit = _UNIT.match(text, found.end())
-        number = float(found[0].replace(",", "").replace("\u2212", "-"))  # the typographic minus
+        number = float(found[0].replace(",", "").replace(_MINUS, "-"))
         yield number, unit[1].lower().replace("μ", "µ") if unit else ""
 
 
@@ -78,14 +80,30 @@ class Command:
 
 def find_command(text: str, program: str) -> Command | None:
     """The first command of `program` that is set off: on a line of its own, after a prompt sign, or in
-    backquotes; where none is, the first one within a sentence. Lines that end in a backslash go on."""
+    backquotes; where none is, the first one within a sentence. Lines that end in a backslash go on, and
+    so does one of its own with an open quotation."""
     joined = _CONTINUED.sub(" ", _CITATION.sub("", text))
     call = rf"{re.escape(program)}[ \t]+[^\s`]"
     line = rf"^[ \t]*(?:[^\s`]{{0,80}}[$#>%][ \t]+)?(?:[-*+][ \t]+|\d{{1,3}}[.)][ \t]+)?({call}[^\n]*)"
     quoted = rf"`[ \t]*(?:[$#>%][ \t]+)?({call}[^`\n]*)"
     found = re.search(f"{line}|{quoted}", joined, re.MULTILINE)
-    found = found or re.search(rf"(?<![\w./-])({call}[^`\n]*)()", joined)
-    return _parsed(found[1] or found[2]) if found else None
+    if found and found[1]:
+        return _parsed(_closed(joined[found.start(1) : found.start(1) + _LONGEST]))
+    found = found or re.search(rf"(?<![\w./-])()({call}[^`\n]*)", joined)
+    return _parsed(found[2]) if found else None
+
+
+def _closed(text: str) -> str:
+    """The first line, with those up to the end of its open quotation, such as JSON on several lines."""
+    lines = text.split("\n")
+    for end in range(1, min(len(lines), _MOST_LINES) + 1):
+        command = "\n".join(lines[:end])
+        try:
+            shlex.split(command)
+        except ValueError:
+            continue
+        return command
+    return lines[0]
 
 
 def _parsed(line: str) -> Command:
