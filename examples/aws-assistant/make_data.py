@@ -34,7 +34,7 @@ PAGES = PACKAGE / "examples"
 SAMPLE = 500
 SALT = "asbuilt-1"
 
-Record = Mapping[str, str]
+Record = Mapping[str, str | list[str]]
 
 _TITLE = re.compile(r"\*\*(?:Example \d+\s*[:.-]\s*)?(.+?)\*\*")
 _ITEM = re.compile(r"(?:[*-]|#\.|\d+\.) ")

@@ -18,11 +18,11 @@ def rate(client: TestClient, **body: Any) -> Any:
 
 
 def test_an_answer_can_be_rated_and_rated_again(client: TestClient, system: System) -> None:
-    before = client.get(FEEDBACK).json()
+    before = client.get(f"{FEEDBACK}/summary").json()
     answer_id = ask(client, stream=False).json()["id"]
     assert rate(client, answer_id=answer_id, thumb="down").json() == {"answer_id": answer_id, "rating": 1}
     assert rate(client, answer_id=answer_id, rating=5, comment="better").status_code == 200
-    after = client.get(FEEDBACK).json()
+    after = client.get(f"{FEEDBACK}/summary").json()
     assert after["answers"] == before["answers"] + 1
     assert after["ratings"] == before["ratings"] + 1
     assert system.catalog.answers.ratings()[-1] == 5
@@ -44,6 +44,8 @@ def test_a_streamed_answer_can_be_rated_as_soon_as_its_id_is_known(client: TestC
         ({"answer_id": "chat-0", "rating": 6}, 422, "less than or equal to 5"),
         ({"answer_id": "chat-0", "rating": 4.5}, 422, "rating"),
         ({"answer_id": "", "rating": 4}, 422, "answer_id"),
+        ({"answer_id": "chat-0", "rating": None}, 422, "rating"),
+        ({"answer_id": "chat-0", "rating": 4, "thumb": None}, 422, "thumb"),
     ],
 )
 def test_bad_ratings_are_refused(client: TestClient, body: Any, status: int, detail: str) -> None:

@@ -10,4 +10,4 @@ from tests.server.fuzz import fuzz
 
 @pytest.mark.slow
 def test_no_input_makes_it_fail(live_url: str, tmp_path: Path) -> None:
-    assert "Tested: 8" in fuzz(live_url, tmp_path)
+    assert "Tested: 10" in fuzz(live_url, tmp_path)

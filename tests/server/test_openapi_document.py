@@ -16,7 +16,7 @@ OPERATIONS = {
     ("/api/v1/documents", "post"),
     ("/api/v1/search", "post"),
     ("/api/v1/feedback", "post"),
-    ("/api/v1/feedback", "get"),
+    ("/api/v1/feedback/summary", "get"),
     ("/api/v1/health", "get"),
     ("/v1/chat/completions", "post"),
     ("/v1/embeddings", "post"),

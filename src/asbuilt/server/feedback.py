@@ -17,8 +17,6 @@ __all__ = ["router"]
 
 router = APIRouter(route_class=JsonRoute, tags=["asbuilt"])
 
-_BEST, _WORST = 5, 1
-
 
 @router.post(
     "/feedback",
@@ -27,14 +25,15 @@ _BEST, _WORST = 5, 1
 )
 async def give_feedback(body: FeedbackRequest, service: ServiceDep) -> Response:
     """Rate an answer that /chat gave, from 1 to 5 or with a thumb. A second rating replaces the first."""
-    rating = body.rating if body.rating is not None else _BEST if body.thumb == "up" else _WORST
-    rate = partial(service.system.catalog.answers.rate, body.answer_id, rating, body.comment)
+    rate = partial(service.system.catalog.answers.rate, body.answer_id, body.stars, body.comment)
     await run_sync(rate)
-    return json_response(FeedbackResponse(answer_id=body.answer_id, rating=rating))
+    return json_response(FeedbackResponse(answer_id=body.answer_id, rating=body.stars))
 
 
 @router.get(
-    "/feedback", response_model=None, responses={200: {"model": FeedbackSummaryModel}, **problems(503)}
+    "/feedback/summary",
+    response_model=None,
+    responses={200: {"model": FeedbackSummaryModel}, **problems(503)},
 )
 async def summary(service: ServiceDep) -> Response:
     """How many answers were given and rated, and how good the ratings are."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
-from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import to_json
 
 from asbuilt.types import GenerationOptions, Message, ToolCall, ToolSpec
@@ -309,6 +308,13 @@ class Problem(BaseModel):
 # ---------------------------------------------------------------- feedback
 
 
+_WORST, _BEST = 1, 5
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
 class FeedbackRequest(_Request):
     """A rating of the answer `answer_id`: either from 1 (bad) to 5 (good), or a thumb (up is 5, down 1)."""
 
@@ -320,15 +326,23 @@ class FeedbackRequest(_Request):
     )
 
     answer_id: str = Field(min_length=1, max_length=64)
-    rating: int | SkipJsonSchema[None] = Field(default=None, ge=1, le=5)
-    thumb: Literal["up", "down"] | SkipJsonSchema[None] = None
+    # Which of the two was given is asked of `model_fields_set`; their defaults never count.
+    rating: int = Field(default=_BEST, ge=_WORST, le=_BEST, json_schema_extra=_without_default)
+    thumb: Literal["up", "down"] = Field(default="up", json_schema_extra=_without_default)
     comment: str = Field(default="", max_length=4_000)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
-        if (self.rating is None) == (self.thumb is None):
+        if len(self.model_fields_set & {"rating", "thumb"}) != 1:
             raise ValueError("give either a rating or a thumb")
         return self
+
+    @property
+    def stars(self) -> int:
+        """The rating, or what the thumb stands for."""
+        if "rating" in self.model_fields_set:
+            return self.rating
+        return _BEST if self.thumb == "up" else _WORST
 
 
 class FeedbackResponse(BaseModel):
