@@ -236,6 +236,14 @@ def test_a_failed_answer_is_wrong_by_every_measure(name: str) -> None:
     assert (dict(scores.by_case), scores.failures, scores.unscored) == ({"q": 0.0}, 1, 0)
 
 
+def test_a_command_goes_on_while_a_quotation_is_open() -> None:
+    reference = "aws x put --document {} --name n"
+    document = '{\n  "a": 1,\n  "b": 2\n}'
+    assert score("command", f"aws x put --document '{document}' --name n\nIt's done.", reference) == 1
+    assert score("command", f"aws x put --document '{document} --name n", reference) == 0
+    assert score("command", "aws x put --name 'never closed\n--document y", reference) == 0
+
+
 # ---------------------------------------------------------------- hostile text
 
 LENGTH = 200_000
@@ -254,6 +262,7 @@ HOSTILE = {
     "hyphens": "aws sqs " + "-" * LENGTH,
     "one long word": "aws " + "x" * LENGTH,
     "an open quotation": "aws sqs '" + "x" * LENGTH,
+    "an open quotation over lines": "aws sqs 'x" + "\n'y' 'z" * (LENGTH // 8),
     "many programs": "aws " * (LENGTH // 4),
     "many numbers": "7.5 " * (LENGTH // 4),
     "many lines": "aws\n" * (LENGTH // 4),
