@@ -161,7 +161,7 @@ ERRORS = {
     "garbage": "Expecting property name",
     "strange": "indices must be",
     "not http": "",
-    "hangs up": "",
+    "hangs up": "closed the connection without a reply",
     "silent": "not answered within 0.5 s",
 }
 
@@ -216,6 +216,22 @@ def test_a_server_that_is_not_there_fails_every_request() -> None:
     assert [each.latency_s for each in result.samples] == [math.inf] * 6
     assert result.answered == 0
     assert not result.refused  # the client did its part
+
+
+def test_a_connection_that_the_server_gave_up_is_not_used_again() -> None:
+    """Servers close what is idle; the next request must not pay for it."""
+
+    async def briefly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(response("200 OK", "application/json", b"[]"))
+        await writer.drain()
+
+    load = LoadSpec(
+        "known", "data", route="search", rate_per_s=10, duration_s=0.5, warmup_s=0, arrivals="constant"
+    )
+    with server(briefly) as url:
+        result = run_load(load, CASES, url=url)
+    assert [each.error for each in result.samples] == [""] * 5
 
 
 def test_an_interruption_returns_what_was_measured_even_while_nothing_is_answered() -> None:

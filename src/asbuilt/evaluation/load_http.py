@@ -62,7 +62,7 @@ class LoadClient:
     @asynccontextmanager
     async def post(self, path: str, body: bytes) -> AsyncGenerator[Response, None]:
         """Raises OSError or h11.ProtocolError when the service is not there or breaks the protocol."""
-        connection = self._idle.pop() if self._idle else await self._connect()
+        connection = self._reused() or await self._connect()
         try:
             yield await connection.post(self._path + path, self._headers, body)
         finally:
@@ -70,6 +70,15 @@ class LoadClient:
                 self._idle.append(connection)
             else:
                 connection.close()
+
+    def _reused(self) -> _Connection | None:
+        """One that is idle, and that the service has not closed meanwhile."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open():
+                return connection
+            connection.close()
+        return None
 
     async def _connect(self) -> _Connection:
         return _Connection(*await asyncio.open_connection(self._host, self._port, ssl=self._tls))
@@ -93,8 +102,6 @@ class _Connection:
             event = await self._next()
             if isinstance(event, h11.Response):
                 return Response(event.status_code, self._body())
-            if isinstance(event, h11.ConnectionClosed):
-                raise ConnectionError("the service closed the connection")
 
     async def _body(self) -> AsyncGenerator[bytes, None]:
         while not isinstance(event := await self._next(), h11.EndOfMessage):
@@ -103,9 +110,16 @@ class _Connection:
 
     async def _next(self) -> h11.Event:
         while (event := self._state.next_event()) is h11.NEED_DATA:
-            self._state.receive_data(await self._reader.read(_CHUNK))
+            data = await self._reader.read(_CHUNK)
+            if not data and self._state.their_state is h11.SEND_RESPONSE:
+                raise ConnectionError("the service closed the connection without a reply")
+            self._state.receive_data(data)
         assert not isinstance(event, type), "PAUSED comes only after the end of a message"
         return event
+
+    def is_open(self) -> bool:
+        """The other side has not closed it, as far as is known."""
+        return not (self._reader.at_eof() or self._writer.is_closing())
 
     def is_reusable(self) -> bool:
         """Makes it ready for the next request; False when it cannot be."""
