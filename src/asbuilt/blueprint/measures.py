@@ -13,7 +13,17 @@ from asbuilt.blueprint.target import Target
 from asbuilt.errors import NotFoundError, UserError
 from asbuilt.registry import nearest
 
-__all__ = ["BASELINES", "MEASURES", "Kind", "Measure", "MeasureRef", "Source", "parse_measure"]
+__all__ = [
+    "BASELINES",
+    "BEST_RATING",
+    "JUDGED",
+    "MEASURES",
+    "Kind",
+    "Measure",
+    "MeasureRef",
+    "Source",
+    "parse_measure",
+]
 
 Kind = Literal["share", "mean", "percentile", "rate", "level"]
 """How it is estimated: a share of cases, a mean over cases, a percentile of requests, events a second,
@@ -68,7 +78,7 @@ class MeasureRef:
             units = ", ".join(repr(unit) if unit else "none" for unit in _FACTORS[self.measure.unit])
             given = f"of {target.best:g}" if target.best is not None else target.unit or "no unit"
             raise UserError(f"{self.measure.name} is not measured in {given!r}.", hint=f"Units: {units}.")
-        if target.best is not None and target.best != _BEST_RATING:
+        if target.best is not None and target.best != BEST_RATING:
             raise UserError(f"{self.measure.name} is a mean of ratings from 1 to 5")
         number = target.number * factor
         if self.measure.unit == "share" and number > 1:
@@ -76,7 +86,11 @@ class MeasureRef:
         return number
 
 
-_BEST_RATING = 5
+BEST_RATING = 5
+
+JUDGED = "accuracy.judge"
+"""The one measure that needs a judge."""
+
 _FACTORS: dict[str, dict[str, float]] = {
     "share": {"%": 0.01, "": 1.0},
     "score": {"": 1.0, "%": 0.01},
@@ -136,18 +150,20 @@ MEASURES: dict[str, Measure] = {
         ),
         Measure(
             "accuracy.command", "share", "answers", "share",
-            "Share of answers whose first command (by the reference's program) has the reference's "
-            "subcommands and every option that the reference names; values are not compared.",
+            "Share of answers whose first command (by the reference's program, one that is set off before "
+            "one within a sentence) has the reference's subcommands and every option that the reference "
+            "names; values are not compared.",
         ),
         Measure(
-            "accuracy.judge", "share", "answers", "share",
+            JUDGED, "share", "answers", "share",
             "Share of answers that the plan's judge, a language model shown question, reference and answer, "
             "calls right; corrected for its true positive and true negative rate on labelled answers "
             "(Rogan and Gladen 1978).",
         ),
         Measure(
             "citation.precision", "mean", "answers", "share",
-            "Verified citations divided by all citations of an answer, over answers that cite anything.",
+            "Verified citations divided by all citations of an answer, over answers that cite anything; one "
+            "that failed counts 0.",
         ),
         Measure(
             "refusal.accuracy", "share", "answers", "share",
