@@ -41,11 +41,18 @@ Labels = frozenset[tuple[str, str]]
 
 def with_targets(targets: dict[str, tuple[str, str]], **api: object) -> Blueprint:
     planned = tuple(
-        EvaluationMetric(name, target=target, measure=measure, load="steady")
+        EvaluationMetric(
+            name,
+            target=target,
+            measure=measure,
+            load="searches" if measure.startswith("search") else "steady",
+        )
         for name, (measure, target) in targets.items()
     )
-    load = LoadSpec("steady", data="known", rate_per_s=1.0, duration_s=600.0)
-    plan = EvaluationPlan(metrics=planned, datasets=(DataSpec("known"),), loads=(load,))
+    steady = LoadSpec("steady", data="known", rate_per_s=1.0, duration_s=600.0)
+    loads = (steady, replace(steady, name="searches", route="search"))
+    used = tuple(load for load in loads if any(metric.load == load.name for metric in planned))
+    plan = EvaluationPlan(metrics=planned, datasets=(DataSpec("known"),), loads=used)
     return replace(blueprint(**api), evaluation=plan)
 
 
