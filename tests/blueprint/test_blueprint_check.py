@@ -31,7 +31,7 @@ assert parts  # registers the components that these blueprints use
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    cases = (f'{{"id": "{n}", "question": "q", "documents": ["d{n}"]}}\n' for n in range(60))
+    cases = (f'{{"id": "{n}", "question": "q{n}", "documents": ["d{n}"]}}\n' for n in range(60))
     (tmp_path / "known.jsonl").write_text("".join(cases))
     return tmp_path
 

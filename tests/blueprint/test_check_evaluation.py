@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asbuilt.blueprint import check, load_text
-from asbuilt.blueprint.cases import read_cases
+from asbuilt.blueprint.cases import Case, read_cases
 from asbuilt.blueprint.measures import MEASURES, parse_measure
 from asbuilt.blueprint.target import Target
 from asbuilt.errors import AsbuiltError, UserError
@@ -32,7 +36,7 @@ def write(folder: Path, rows: Iterable[dict[str, object]], name: str = "known.js
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write(tmp_path, ({"id": str(n), "question": "q", "documents": [f"d{n}"]} for n in range(40)))
+    write(tmp_path, ({"id": str(n), "question": f"q{n}", "documents": [f"d{n}"]} for n in range(40)))
     return tmp_path
 
 
@@ -45,7 +49,9 @@ def metric(folder: Path, fields: str) -> list[str]:
     """Faults of one metric, without their place."""
     text = f"""\
   data: {{known: {{path: known.jsonl}}}}
-  load: {{steady: {{data: known, rate_per_s: 10, duration_s: 30}}}}
+  load:
+    steady: {{data: known, rate_per_s: 10, duration_s: 30}}
+    searching: {{route: search, data: known}}
   metrics: {{m: {{{fields}}}}}
 """
     return [line.split(": ", 1)[1].replace("evaluation.metrics.", "") for line in found(folder, text)]
@@ -66,7 +72,7 @@ ALL = ", ".join([each.written for each in MEASURES.values()][:12])
         ("measure: memory.peak, target: '< 1.5 GB'", ["m.load: is missing: memory.peak is taken under a load"]),
         ("measure: satisfaction, load: steady, target: '>= 4.0 of 5'", ["m.load: satisfaction is not taken under a load ('steady')"]),
         ("measure: recall@5, data: knwon, target: '>= 90 %'", ["m.data: is no data set of this blueprint ('knwon'); allowed: known; did you mean 'known'?"]),
-        ("measure: chat.latency.p95, load: stady, target: '< 3 s'", ["m.load: is no load of this blueprint ('stady'); allowed: steady; did you mean 'steady'?"]),
+        ("measure: chat.latency.p95, load: stady, target: '< 3 s'", ["m.load: is no load of this blueprint ('stady'); allowed: steady, searching; did you mean 'steady'?"]),
         ("measure: recal@5, data: known, target: '>= 90 %'", [f"m.measure: there is no measure 'recal@5'. Did you mean 'recall@k'? ('recal@5'); allowed: {ALL} and {len(MEASURES) - 12} more"]),
         ("measure: recall, data: known, target: '>= 90 %'", [f"m.measure: 'recall' is not written as recall@k. For example recall@5, chat.latency.p95. ('recall'); allowed: {ALL} and {len(MEASURES) - 12} more"]),
         ("measure: recall@5, data: known, target: '>= 95 %'", ["warning: m.target: cannot be decided with 40 cases: even if all go well, 59 are needed (95 % confidence) ('>= 95 %')"]),
@@ -79,6 +85,16 @@ ALL = ", ".join([each.written for each in MEASURES.values()][:12])
         ("measure: chat.latency.p95, load: steady, target: '< 40 s'", ["warning: m.target: cannot fail: the load 'steady' gives up after 30 s ('< 40 s')"]),
         ("measure: chat.throughput, load: steady, target: '>= 12 requests/s'", ["warning: m.target: cannot be reached: the load 'steady' sends 10 requests a second ('>= 12 requests/s')"]),
         ("measure: chat.throughput, load: steady, target: '>= 10 requests/s'", ["warning: m.target: can hardly be decided: the load 'steady' sends 10 requests a second, which proves about 9.05 at best; raise rate_per_s or duration_s ('>= 10 requests/s')"]),
+        ("measure: chat.latency.p95, load: searching, target: '< 3 s'", ["m.load: chat.latency is not taken from a load on search ('searching'); allowed: steady"]),
+        ("measure: accuracy.exact, data: known, load: searching, target: '>= 20 %'", ["m.load: accuracy.exact is not taken from a load on search ('searching'); allowed: steady", "warning: m.target: cannot be measured: no case has a reference ('>= 20 %')"]),
+        ("measure: refusal.accuracy, data: known, load: steady, target: '>= 90 %'", ["warning: m.target: says nothing of refusals: no case is unanswerable ('>= 90 %')"]),
+        ("measure: recall@5, data: known, load: searching, target: '>= 90 %'", ["m.load: recall is not taken under a load ('searching')"]),
+        ("measure: memory.peak, load: searching, target: '< 1.5 GB'", []),
+        ("measure: recall@5, data: known, target: '< 90 %'", ["warning: m.target: asks for less, and more is better ('< 90 %')"]),
+        ("measure: chat.latency.p95, load: steady, target: '> 3 s'", ["warning: m.target: asks for more, and less is better ('> 3 s')"]),
+        ("measure: ndcg@10, data: known, target: '>= 0.95'", ["warning: m.target: cannot be decided with 40 cases: even if all go well, 59 are needed (95 % confidence) ('>= 0.95')"]),
+        ("measure: satisfaction, target: '>= 5 of 5'", ["warning: m.target: cannot be proven: no number of ratings rules out a single one below 5 ('>= 5 of 5')"]),
+        ("measure: satisfaction, target: '>= 1 of 5'", ["warning: m.target: cannot fail: no satisfaction is below 1 ('>= 1 of 5')"]),
         ("measure: chat.error_rate, load: steady, target: '< 0.5 %'", ["warning: m.target: cannot be decided with about 300 requests: 598 are needed (95 % confidence) ('< 0.5 %')"]),
     ],
 )  # fmt: skip
@@ -88,9 +104,40 @@ def test_a_metric(folder: Path, fields: str, lines: list[str]) -> None:
 
 def test_ten_relevant_documents_make_recall_at_five_unreachable(tmp_path: Path) -> None:
     ten = [f"d{n}" for n in range(10)]
-    write(tmp_path, ({"id": str(n), "question": "q", "documents": ten} for n in range(40)))
+    write(tmp_path, ({"id": str(n), "question": f"q{n}", "documents": ten} for n in range(40)))
     [line] = metric(tmp_path, "measure: recall@5, data: known, target: '>= 90 %'")
     assert "cannot be reached: the best possible recall@5 on this data is 50.0%" in line
+
+
+def test_answers_under_load_are_those_to_the_loads_own_questions(folder: Path) -> None:
+    rows: list[dict[str, object]] = [{"id": str(n), "question": f"q{n}", "reference": "r"} for n in range(40)]
+    write(folder, rows, "other.jsonl")
+    text = """\
+  data: {known: {path: known.jsonl}, other: {path: other.jsonl}}
+  load: {steady: {data: known}}
+  metrics: {m: {measure: accuracy.exact, data: other, load: steady, target: '>= 80 %'}}
+"""
+    [line] = found(folder, text)
+    assert line.endswith("m.data: the load 'steady' asks other questions ('other'); allowed: known")
+
+
+def test_clusters_are_what_counts(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        (
+            {"id": str(n), "question": f"q{n}", "documents": ["d"], "cluster": f"c{n % 20}"}
+            for n in range(200)
+        ),
+    )
+    [line] = metric(tmp_path, "measure: recall@5, data: known, target: '>= 90 %'")
+    assert "cannot be decided with 20 clusters of cases: even if all go well, 29 are needed" in line
+
+
+def test_questions_that_repeat_are_pointed_out(tmp_path: Path) -> None:
+    write(tmp_path, ({"id": str(n), "question": "one" if n < 3 else f"q{n}"} for n in range(9)))
+    [line] = found(tmp_path, "  data: {a: {path: known.jsonl}}\n")
+    message = "repeats 2 of its 9 questions, which then count more than once; most often 'one'"
+    assert line == f"b:5:20: warning: evaluation.data.a.path: {message}"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +167,10 @@ def test_data_loads_and_baselines(tmp_path: Path, evaluation: str, line: str) ->
         ('{"id": "1"}', "known.jsonl:1: 'question' must be text and not blank"),
         ('{"id": 1, "question": "q"}', "known.jsonl:1: 'id' must be text"),
         ('{"id": "1", "question": "q", "documents": "d"}', "known.jsonl:1: 'documents' must be a list"),
+        ('{"id": "1", "question": "q", "documents": ["d", "d"]}', "known.jsonl:1: 'documents' names one twice"),
         ('{"id": "1", "question": "q", "unanswerable": 1}', "known.jsonl:1: 'unanswerable' must be true or false"),
+        ('{"id": "1", "id": "2", "question": "q"}', "known.jsonl:1: 'id' stands there twice."),
+        ('{"id": "1", "question": ' + "[" * 100_000, "known.jsonl:1: not JSON"),
         ('{"id": "1", "question": "q", "unanswerable": true, "documents": ["d"]}', "known.jsonl:1: a case that is unanswerable can have no documents"),
     ],
 )  # fmt: skip
@@ -130,6 +180,46 @@ def test_a_bad_case_is_named_with_its_line(tmp_path: Path, row: str, message: st
     with pytest.raises(AsbuiltError) as caught:
         read_cases(file)
     assert str(caught.value).startswith(f"{tmp_path}/{message}")
+
+
+def test_only_a_line_feed_ends_a_case(tmp_path: Path) -> None:
+    file = tmp_path / "known.jsonl"
+    rows = [{"id": "1", "question": "a\u2028b\x85c"}, {"id": "2", "question": "d"}]
+    text = "\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    file.write_bytes(f"\ufeff{text}\r\n\r\n".encode())
+    assert [case.question for case in read_cases(file)] == ["a\u2028b\x85c", "d"]
+
+
+def test_a_folder_or_device_is_no_data_set(tmp_path: Path) -> None:
+    for path in (tmp_path, Path("/dev/zero")):
+        with pytest.raises(UserError, match="is no file"):
+            read_cases(path)
+    with pytest.raises(AsbuiltError, match="there is no data set at"):
+        read_cases(tmp_path / "no.jsonl")
+
+
+CASES = st.lists(
+    st.builds(
+        Case,
+        id=st.text(min_size=1).filter(str.strip),
+        question=st.text(min_size=1).filter(str.strip),
+        documents=st.lists(st.text(min_size=1), max_size=3, unique=True).map(tuple),
+        reference=st.text(),
+        cluster=st.text(),
+        split=st.text(),
+    ),
+    min_size=1,
+    unique_by=lambda case: case.id,
+)
+
+
+@given(CASES)
+def test_cases_that_are_written_are_read_again(cases: list[Case]) -> None:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "cases.jsonl"
+        text = "".join(json.dumps(asdict(case), ensure_ascii=False) + "\n" for case in cases)
+        file.write_bytes(text.encode())
+        assert list(read_cases(file)) == cases
 
 
 def test_every_measure_can_be_written_and_has_a_definition() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -48,7 +49,10 @@ def read_cases(path: Path) -> tuple[Case, ...]:
     not JSON, an unknown key, a missing or wrong value, an id that stands there twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path} is no file.", hint="A data set is a file of JSON lines.")
+        # Only "\n" ends a line: other separators, such as U+2028, may stand in a question.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no data set at {path}.") from error
     except UnicodeDecodeError as error:
@@ -71,8 +75,10 @@ def read_cases(path: Path) -> tuple[Case, ...]:
 
 def _case(line: str, place: str) -> Case:
     try:
-        row = json.loads(line)
-    except ValueError as error:
+        row = json.loads(line, object_pairs_hook=_each_once)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from error
+    except (ValueError, RecursionError) as error:  # the latter when it is nested too deep
         raise UserError(f"{place}: not JSON ({error}).", hint=f"A line looks like {_EXAMPLE}.") from error
     if not isinstance(row, dict):
         raise UserError(f"{place}: not an object.", hint=f"A line looks like {_EXAMPLE}.")
@@ -85,6 +91,14 @@ def _case(line: str, place: str) -> Case:
     return Case(**{**row, "documents": tuple(row.get("documents", ()))})
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
+        raise UserError(f"{twice!r} stands there twice.")
+    return row
+
+
 def _check(row: Mapping[str, Any], place: str) -> None:
     for key in ("id", "question"):
         if not isinstance(row.get(key), str) or not row[key].strip():
@@ -95,6 +109,8 @@ def _check(row: Mapping[str, Any], place: str) -> None:
     documents = row.get("documents", [])
     if not isinstance(documents, list) or not all(isinstance(each, str) and each for each in documents):
         raise UserError(f"{place}: 'documents' must be a list of names.")
+    if len(set(documents)) < len(documents):
+        raise UserError(f"{place}: 'documents' names one twice.")
     if not isinstance(row.get("unanswerable", False), bool):
         raise UserError(f"{place}: 'unanswerable' must be true or false.")
     if row.get("unanswerable") and (documents or row.get("reference")):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from asbuilt.blueprint.cases import Case, read_cases
 from asbuilt.blueprint.fault import Fault, Steps, shown
 from asbuilt.blueprint.load import Loaded
-from asbuilt.blueprint.measures import BASELINES, MEASURES, MeasureRef, parse_measure
+from asbuilt.blueprint.measures import BASELINES, BEST_RATING, JUDGED, MEASURES, MeasureRef, parse_measure
 from asbuilt.blueprint.spec import Blueprint, EvaluationMetric, EvaluationPlan, LoadSpec
 from asbuilt.blueprint.target import EXAMPLES, Target
 from asbuilt.errors import AsbuiltError, UserError
@@ -35,6 +36,8 @@ def evaluation_faults(loaded: Loaded, blueprint: Blueprint) -> Iterator[Fault]:
                 cases[data.name] = read_cases(loaded.folder / data.path)
             except AsbuiltError as error:
                 yield loaded.tree.fault((*steps, "path"), str(error), value=shown(data.path))
+            else:
+                yield from _repeated(loaded, (*steps, "path"), cases[data.name])
     for load in plan.loads:
         yield from _unknown(loaded, (_SECTION, "load", load.name, "data"), load.data, _data_names(plan))
     for number, name in enumerate(plan.baselines):
@@ -53,6 +56,18 @@ def evaluation_faults(loaded: Loaded, blueprint: Blueprint) -> Iterator[Fault]:
     for metric in plan.metrics:
         if not loaded.is_broken(_SECTION, "metrics", metric.name):
             yield from _metric_faults(loaded, plan, metric, cases)
+
+
+def _repeated(loaded: Loaded, steps: Steps, cases: Sequence[Case]) -> Iterator[Fault]:
+    times = Counter(case.question for case in cases)
+    again = sum(times.values()) - len(times)
+    if again:
+        most = max(times, key=lambda question: times[question])
+        message = (
+            f"repeats {again} of its {len(cases)} questions, which then count more than once; "
+            f"most often {shown(most)}"
+        )
+        yield loaded.tree.fault(steps, message, severity="warning")
 
 
 def _judge_faults(loaded: Loaded, blueprint: Blueprint) -> Iterator[Fault]:
@@ -112,6 +127,7 @@ def _metric_faults(
             yield loaded.tree.fault((*at, "target"), str(error), value=shown(metric.target), allowed=EXAMPLES)
     if measure is not None:
         yield from _missing(loaded, metric, measure, at, has_judge=plan.judge is not None)
+        yield from _misplaced(loaded, plan, metric, measure, at)
         if target is not None:
             threshold = measure.threshold(target)
             yield from _undecidable(loaded, plan, metric, measure, target, threshold, cases)
@@ -125,10 +141,32 @@ def _missing(
         yield loaded.tree.fault((*at, "data"), f"is missing: {name} is taken on a data set")
     if measure.needs_load and metric.load is None:
         yield loaded.tree.fault((*at, "load"), f"is missing: {name} is taken under a load")
-    if name == "accuracy.judge" and not has_judge:
+    if name == JUDGED and not has_judge:
         yield loaded.tree.fault((*at, "measure"), "needs a judge: evaluation.judge is missing")
-    if not measure.needs_load and measure.measure.source != "answers" and metric.load is not None:
-        yield loaded.tree.fault((*at, "load"), f"{name} is not taken under a load", value=shown(metric.load))
+
+
+def _misplaced(
+    loaded: Loaded, plan: EvaluationPlan, metric: EvaluationMetric, measure: MeasureRef, at: Steps
+) -> Iterator[Fault]:
+    """A load that the measure cannot be taken from."""
+    if metric.load is None:
+        return
+    name, source = measure.measure.name, measure.measure.source
+    steps = (*at, "load")
+    if source not in ("load", "memory", "answers") or name == JUDGED:
+        yield loaded.tree.fault(steps, f"{name} is not taken under a load", value=shown(metric.load))
+        return
+    load = next((each for each in plan.loads if each.name == metric.load), None)
+    if load is None or loaded.is_broken(_SECTION, "load", load.name):
+        return
+    route = "chat" if source == "answers" else name.partition(".")[0]
+    if source != "memory" and route != load.route:
+        fitting = tuple(each.name for each in plan.loads if each.route == route)
+        message = f"{name} is not taken from a load on {load.route}"
+        yield loaded.tree.fault(steps, message, value=shown(metric.load), allowed=fitting)
+    elif source == "answers" and metric.data is not None and metric.data != load.data:
+        message = f"the load {load.name!r} asks other questions"
+        yield loaded.tree.fault((*at, "data"), message, value=shown(metric.data), allowed=(load.data,))
 
 
 def _undecidable(
@@ -142,7 +180,7 @@ def _undecidable(
 ) -> Iterator[Fault]:
     """Warnings: the target cannot be reached, or not be shown to be, with what there is."""
     load = next((each for each in plan.loads if each.name == metric.load), None)
-    reasons: list[str] = []
+    reasons = list(_whatever_comes(measure, target, threshold))
     if metric.data in cases and measure.needs_data:
         reasons += _with_cases(measure, target, threshold, cases[metric.data])
     if load is not None and measure.measure.source == "load":
@@ -150,6 +188,18 @@ def _undecidable(
     for reason in reasons:
         steps = (_SECTION, "metrics", metric.name, "target")
         yield loaded.tree.fault(steps, reason, value=shown(metric.target), severity="warning")
+
+
+def _whatever_comes(measure: MeasureRef, target: Target, threshold: float) -> Iterator[str]:
+    """What can be said without data."""
+    name = measure.measure.written
+    wants_high = target.comparison in (">=", ">")
+    if wants_high != measure.measure.higher_is_better:
+        yield f"asks for {'more' if wants_high else 'less'}, and {'less' if wants_high else 'more'} is better"
+    if measure.measure.unit == "of 5" and wants_high and threshold >= BEST_RATING:
+        yield f"cannot be proven: no number of ratings rules out a single one below {BEST_RATING}"
+    if measure.measure.unit == "of 5" and target.comparison == ">=" and threshold <= 1:
+        yield f"cannot fail: no {name} is below 1"
 
 
 def _with_cases(
@@ -175,13 +225,17 @@ def _with_cases(
         if not cases:
             yield "cannot be measured: no case has a reference"
             return
-    if measure.measure.unit == "share":
+    elif name == "refusal.accuracy" and not any(case.unanswerable for case in cases):
+        yield "says nothing of refusals: no case is unanswerable"
+    if measure.measure.unit in ("share", "score"):
         fewest = fewest_cases(target.comparison, threshold)
+        independent = len({case.cluster or (case.id,) for case in cases})
+        kind = "cases" if independent == len(cases) else "clusters of cases"
         if fewest is None:
             yield "cannot be proven: no number of cases is enough to rule out a single failure"
-        elif len(cases) < fewest:
+        elif independent < fewest:
             yield (
-                f"cannot be decided with {len(cases)} cases: even if all go well, {fewest} are needed "
+                f"cannot be decided with {independent} {kind}: even if all go well, {fewest} are needed "
                 "(95 % confidence)"
             )
 
