@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asbuilt.blueprint import Blueprint, Loaded, load
-from asbuilt.drift.contract import contract_differences
+from asbuilt.drift.contract import contract_differences, limit_differences
 from asbuilt.drift.difference import Difference, Layer, Report
 from asbuilt.drift.memory import memory_differences
 from asbuilt.drift.ports import port_differences
@@ -20,7 +20,7 @@ from asbuilt.planning import plan
 from asbuilt.planning.measured import read_peaks
 from asbuilt.planning.target import identity, target_machine, this_machine
 from asbuilt.server import create_app
-from asbuilt.server.running import Running, last_served, operations
+from asbuilt.server.running import Running, api_values, last_served, operations
 from asbuilt.system import STATE_FOLDER, System
 from asbuilt.tracing import read_calls
 
@@ -65,6 +65,7 @@ class _Comparison:
     def _contract(self, blueprint: Blueprint, running: Running | None, *, buildable: bool) -> None:
         if running is not None:
             served, against = running.operations, _when(running)
+            self.differences += limit_differences(self._loaded, api_values(blueprint.api), running.api)
         elif buildable:
             with System(blueprint, folder=self._loaded.folder) as system:
                 served = operations(create_app(system).openapi())

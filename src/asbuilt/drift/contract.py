@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from asbuilt.blueprint import ApiSpec, Loaded
 from asbuilt.blueprint.fault import shown
 from asbuilt.drift.difference import Difference
 
-__all__ = ["contract_differences"]
+__all__ = ["contract_differences", "limit_differences"]
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
 
@@ -51,6 +52,22 @@ def contract_differences(loaded: Loaded, api: ApiSpec, served: Collection[str]) 
         for extra in sorted(below - declared)
     ]
     return found
+
+
+def limit_differences(
+    loaded: Loaded, declared: Mapping[str, Any], served: Mapping[str, Any]
+) -> list[Difference]:
+    """Every field of the section `api` but its routes, as it is declared and as it was served with."""
+    return [
+        Difference(
+            "contract",
+            loaded.tree.fault(
+                ("api", name), f"is served with {shown(served.get(name))}", value=shown(declared[name])
+            ),
+        )
+        for name in declared
+        if name != "routes" and declared[name] != served.get(name)
+    ]
 
 
 def _unnamed(route: str) -> str:

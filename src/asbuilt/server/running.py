@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from asbuilt.blueprint import ApiSpec
+from asbuilt.blueprint.data import to_data
 from asbuilt.blueprint.wiring import wiring
 from asbuilt.errors import StorageError
 from asbuilt.system import System
 
-__all__ = ["Running", "last_served", "operations", "remember_served"]
+__all__ = ["Running", "api_values", "last_served", "operations", "remember_served"]
 
 _FILE = "served.json"
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
@@ -22,13 +24,15 @@ _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """`wiring` is as `asbuilt.blueprint.wiring` says it; `operations` are ``POST /api/v1/chat`` and so on."""
+    """`wiring` is as `asbuilt.blueprint.wiring` says it, `api` every field of the blueprint's section of
+    that name; `operations` are ``POST /api/v1/chat`` and so on."""
 
     digest: str
     url: str
     pid: int
     started: str
     wiring: Mapping[str, Mapping[str, Any]]
+    api: Mapping[str, Any]
     operations: tuple[str, ...]
 
 
@@ -44,6 +48,11 @@ def operations(openapi: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def api_values(api: ApiSpec) -> dict[str, Any]:
+    """Every field of the section as JSON has it, those with their default too."""
+    return {each.name: to_data(getattr(api, each.name)) for each in fields(api)}
+
+
 def remember_served(system: System, openapi: Mapping[str, Any], url: str) -> None:
     """Note what is served now, in the state folder. A disk that refuses does not stop the service."""
     running = Running(
@@ -52,6 +61,7 @@ def remember_served(system: System, openapi: Mapping[str, Any], url: str) -> Non
         pid=os.getpid(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         wiring=wiring(system.blueprint),
+        api=api_values(system.blueprint.api),
         operations=operations(openapi),
     )
     aside = system.state_folder / f".{_FILE}.{os.getpid()}.new"
