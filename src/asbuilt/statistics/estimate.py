@@ -97,7 +97,7 @@ class RateEstimate(Estimate):
         return rate_estimate(n, n / self.value, confidence=self.confidence)
 
 
-_TINY = 1e-9  # what arithmetic may leave above a whole number, as in 0.55 * 100
+_TINY = 1e-9  # what arithmetic may add, as in 0.55 * 100
 
 
 def share_estimate(successes: int, n: int, *, confidence: float = CONFIDENCE) -> ShareEstimate:
@@ -199,7 +199,7 @@ def mean_estimate(
     within = "" if clusters is None else f", {len(sums)} clusters"
     random = np.random.default_rng(seed)
     if scale is not None:
-        if data.min() < scale[0] or data.max() > scale[1]:
+        if data.min() < scale[0] - _TINY or data.max() > scale[1] + _TINY:
             raise UserError(f"a value lies beyond the scale from {scale[0]:g} to {scale[1]:g}.")
         low, high = _bounds_on_scale(sums, sizes, scale, 1 - confidence, random)
         # The draws of so few weights may miss the value by the error of their own sampling.
