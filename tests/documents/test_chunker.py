@@ -120,7 +120,7 @@ def test_invariants_hold_for_real_pages() -> None:
 def test_a_chunk_of_words_is_no_longer_when_encoded_by_itself(words: list[str]) -> None:
     document = Document(text=" ".join(words), media_type="text/plain")
     for chunk in opened(32, 8).chunk(document):
-        assert count(chunk.text) == chunk.tokens <= 32
+        assert count(chunk.text) <= chunk.tokens <= 32
 
 
 @pytest.mark.parametrize(
