@@ -249,3 +249,22 @@ def test_few_scores_that_all_rise_prove_nothing() -> None:
     many = {str(n): 0.75 for n in range(100)}
     assert compare(many, dict.fromkeys(many, 0.5)).verdict == "better"
     assert compare(dict.fromkeys(many, 0.5), many).verdict == "worse"
+
+
+def test_requests_that_are_slow_together_count_for_fewer() -> None:
+    random = np.random.default_rng(4)
+    alone = random.lognormal(0, 0.6, 1000)
+    single = percentile_estimate(alone.tolist(), 95, serial=True)
+    assert single.worth > 0.7
+    together = percentile_estimate(np.repeat(alone[:200], 5).tolist(), 95, serial=True)
+    assert together.worth == pytest.approx(0.2, rel=0.3)
+    shuffled = percentile_estimate(random.permutation(np.repeat(alone[:200], 5)).tolist(), 95, serial=True)
+    assert shuffled.high < together.high
+    assert "independent requests" in together.method
+
+
+@pytest.mark.parametrize("values", [[1.0], [1.0] * 50, [math.inf] * 70, [1.0, math.inf] * 40])
+def test_the_order_of_time_is_no_trouble_where_there_is_little_to_see(values: list[float]) -> None:
+    serial, plain = percentile_estimate(values, 95, serial=True), percentile_estimate(values, 95)
+    assert (serial.value, serial.n) == (plain.value, plain.n)
+    assert serial.low <= plain.low <= plain.high <= serial.high

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from verdict_errors import MEASURED, PAIRED, RUNS, SCORED, Measured, Paired, Scored
+from verdict_errors import MEASURED, PAIRED, QUEUED, RUNS, SCORED, Measured, Paired, Queued, Scored
 
 pytestmark = pytest.mark.slow
 
@@ -34,3 +34,12 @@ def test_bounds_are_not_so_wide_that_nothing_is_ever_decided() -> None:
     system = Scored("", (0, 0.5, 1), (0.02, 0.05, 0.93), 200)
     means = system.drawn(np.random.default_rng(2), 100)
     assert sum(system.estimate(each, scale=(0, 1)).low >= 0.85 for each in means) == 100
+
+
+@pytest.mark.parametrize("system", QUEUED, ids=lambda system: system.name)
+def test_requests_that_queue_nearly_keep_their_word(system: Queued) -> None:
+    """Autocorrelation is estimated, and long ones are estimated too short: 10 % at 70 % busy."""
+    runs = 1000
+    found, naive = system.errors(runs), system.errors(runs, serial=False)
+    assert max(found.false_pass, found.false_fail) <= 0.10 + 3 * (0.10 * 0.90 / runs) ** 0.5
+    assert naive.false_pass > 1.5 * found.false_pass
