@@ -278,7 +278,9 @@ def load_result(samples: list[Sample], **more: object) -> LoadResult:
     [(0.002, 0.05, False), (0.011, 0.05, True), (0.03, 3.0, False), (0.07, 3.0, True)],
 )
 def test_a_client_that_is_late_itself_is_refused(lag_s: float, latency_s: float, refused: bool) -> None:
-    result = load_result([sample(at / 10, latency_s, lag_s=lag_s) for at in range(100)])
+    result = load_result(
+        [sample(at / 10, latency_s * (1 + at * 7 % 11 / 1000), lag_s=lag_s) for at in range(100)]
+    )
     assert bool(result.refused) == refused
     metric = EvaluationMetric("latency", "", "< 5 s", measure="chat.latency.p95", load="steady")
     measured = taken(metric, result)
@@ -306,7 +308,10 @@ def under(measure: str, target: str, **more: str) -> EvaluationMetric:
 
 
 ONE_IN_TEN_FAILS = load_result(
-    [sample(at / 10, 0.2 + at / 1000, error="HTTP 503" if at % 10 == 0 else "") for at in range(100)],
+    [  # neither latencies nor failures come in a row
+        sample(at / 10, 0.2 + at * 41 % 100 / 1000, error="HTTP 503" if at * 37 % 100 < 10 else "")
+        for at in range(100)
+    ],
     peak_bytes=10**9,
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from asbuilt.blueprint import EvaluationMetric, Target
 from asbuilt.blueprint.cases import Case
-from asbuilt.blueprint.measures import MeasureRef
+from asbuilt.blueprint.measures import BEST_RATING, MeasureRef
 from asbuilt.evaluation.answer_measures import ANSWER_MEASURES
 from asbuilt.evaluation.outcome import Outcome, Task
 from asbuilt.evaluation.result import Comparison, Measurement, WorstCase
@@ -21,6 +21,7 @@ __all__ = ["Scores", "compared", "measured", "score_cases", "task_of", "unmeasur
 
 _WORST = 5
 _PLEASED = 4
+_RATINGS = (1, BEST_RATING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def estimate_of(scores: Scores, cases: Sequence[Case]) -> Estimate:
     # A mean of zeros and ones is a share, whose exact interval is better than any bootstrap's.
     if binary and clusters is None:
         return share_estimate(int(sum(values)), len(values))
-    return mean_estimate(values, clusters=clusters)
+    return mean_estimate(values, scale=(0, 1), clusters=clusters)
 
 
 def _clusters(scored: Iterable[str], cases: Sequence[Case]) -> list[str] | None:
@@ -126,7 +127,7 @@ def satisfaction(metric: EvaluationMetric, measure: MeasureRef, ratings: Sequenc
     """Ratings from 1 to 5, one for each rated answer. Who rates chose to: the result says so."""
     if not ratings:
         return unmeasured(metric, why="nobody has rated an answer yet (POST .../feedback)")
-    found = measured(metric, measure, mean_estimate([float(rating) for rating in ratings]))
+    found = measured(metric, measure, mean_estimate([float(rating) for rating in ratings], scale=_RATINGS))
     pleased = sum(rating >= _PLEASED for rating in ratings) / len(ratings)
     note = f"{pleased:.0%} of {len(ratings)} ratings are 4 or 5. Users who rate are not all users."
     return replace(found, notes=(note,))

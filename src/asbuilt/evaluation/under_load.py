@@ -51,9 +51,13 @@ def _estimate(measure: MeasureRef, result: LoadResult, plan: EvaluationPlan) -> 
     samples = result.samples
     match measure.measure.name.rpartition(".")[2]:
         case "latency":
-            return percentile_estimate([each.latency_s for each in samples], measure.percent or 0)
+            return percentile_estimate(
+                [each.latency_s for each in samples], measure.percent or 0, serial=True
+            )
         case "first_token":
-            return percentile_estimate([each.first_token_s for each in samples], measure.percent or 0)
+            return percentile_estimate(
+                [each.first_token_s for each in samples], measure.percent or 0, serial=True
+            )
         case "throughput":
             return rate_estimate(result.answered, result.duration_s)
         case "goodput":
