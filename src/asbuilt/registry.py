@@ -54,6 +54,9 @@ ROLES: dict[str, RoleSpec] = {
     spec.name: spec
     for spec in (
         RoleSpec("reader", roles.Reader, "read"),
+        RoleSpec("ocr", roles.Ocr, "recognize"),
+        RoleSpec("extractor", roles.Extractor, "extract"),
+        RoleSpec("exporter", roles.Exporter, "export"),
         RoleSpec("chunker", roles.Chunker, "chunk"),
         RoleSpec("embedder", roles.Embedder, "embed"),
         RoleSpec("index", roles.Index, "search"),

@@ -10,9 +10,14 @@ methods; `registry.component` gives it a name. The life of a component:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
+from asbuilt.fields import Candidate, Extraction, FieldSchema, PagedDocument
+from asbuilt.pages import PageLayout, Word
 from asbuilt.types import (
     ChunkDraft,
     Document,
@@ -32,8 +37,13 @@ __all__ = [
     "Assistant",
     "Chunker",
     "Embedder",
+    "Exporter",
+    "Extractor",
     "Generator",
+    "Image",
     "Index",
+    "Ocr",
+    "PagedReader",
     "Reader",
     "Reranker",
     "Retriever",
@@ -55,6 +65,63 @@ class Reader(Protocol):
 
         Raises ReadError with a reason fit for a receipt when the bytes are not what they claim.
         """
+        ...
+
+
+@runtime_checkable
+class PagedReader(Reader, Protocol):
+    """A reader that gives pages with words, boxes and structure, one at a time.
+
+    ``read(data, name=name)`` is the document that these pages make together.
+    """
+
+    @property
+    def recipe(self) -> str:
+        """Identifies the reading, models included: the same recipe and bytes give the same pages."""
+        ...
+
+    def pages(self, data: bytes, *, name: str, first: int = 1) -> Iterator[PageLayout]:
+        """The pages from number `first` on, in order. A page that cannot be read is an empty one
+        whose `flags` say why. Raises ReadError when none can."""
+        ...
+
+
+Image = NDArray[np.uint8]
+"""A picture of shape (height, width, 3), RGB, C-contiguous."""
+
+
+@runtime_checkable
+class Ocr(Protocol):
+    """A picture of a page -> words. Not open, it can be pickled, and works after `open` in another
+    process."""
+
+    @property
+    def recipe(self) -> str:
+        """Name and version of engine and models, and what else changes the result."""
+        ...
+
+    def recognize(self, image: Image, *, dpi: float) -> list[Word]:
+        """Words of an upright picture, line by line from the top. Their boxes are in pixels of
+        `image`; `reader` is the engine's name."""
+        ...
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """A read document and a schema -> values that words of it prove."""
+
+    def extract(self, document: PagedDocument, schema: FieldSchema) -> list[Candidate]:
+        """Candidates for any of the schema's fields, in the order of its paths, the best of each path
+        first; nothing for a field that the document does not have."""
+        ...
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Extractions -> files in one format."""
+
+    def export(self, extractions: Sequence[Extraction], schema: FieldSchema) -> Mapping[str, bytes]:
+        """Contents by file name. The same extractions give the same bytes."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""Schema and pages -> values that can be proved again."""

@@ -1,0 +1,1 @@
+"""Input router -> encoders -> fusion -> task head -> output formatter, over pages and pictures."""
