@@ -47,7 +47,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt
 # Resolve the newest versions that pyproject.toml allows, for every platform, with hashes.
 lock:
 	$(PYTHON) -m pip install --quiet uv
-	uv pip compile --universal --generate-hashes --no-header --quiet --upgrade --extra aws \
+	uv pip compile --universal --generate-hashes --no-header --quiet --upgrade --extra aws --extra ocr --extra parquet \
 	  pyproject.toml requirements/build.in -o requirements/base.txt
 	uv pip compile --universal --generate-hashes --no-header --quiet --upgrade --group dev \
 	  -c requirements/base.txt -o requirements/dev.txt

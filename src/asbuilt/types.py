@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from asbuilt.pages import Box
 
 __all__ = [
     "Answer",
@@ -30,6 +32,7 @@ __all__ = [
     "Matrix",
     "Message",
     "Page",
+    "PageBox",
     "Role",
     "Scalar",
     "ScoredId",
@@ -227,6 +230,13 @@ class GenerationOptions:
     tools: tuple[ToolSpec, ...] = ()
 
 
+class PageBox(NamedTuple):
+    """A place on a page, as `pages.Box` has it: points from the top left of the upright page."""
+
+    page: int
+    box: Box
+
+
 @dataclass(frozen=True, slots=True)
 class Citation:
     """A numbered claim of support.
@@ -236,7 +246,8 @@ class Citation:
     `number` (``hits[number - 1]``) supports it. The span is ``document_text[start:end]`` of
     `version` of `document_id`. `verified` is True only when the cited span was read back from the
     catalogue and supports the sentence; otherwise `reason` says what failed. A number without a
-    source has `document_id` None.
+    source has `document_id` None. `boxes` are the lines of the span on their pages, where the
+    document was read with its places.
     """
 
     number: int
@@ -251,6 +262,7 @@ class Citation:
     end: int | None = None
     page: int | None = None
     by: Literal["model", "asbuilt"] = "model"
+    boxes: tuple[PageBox, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

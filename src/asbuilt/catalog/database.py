@@ -15,7 +15,7 @@ from asbuilt.errors import StorageError
 __all__ = ["Database", "inserted_id"]
 
 _BUSY_TIMEOUT_S = 30
-_SCHEMA_HEAD = "0002"
+_SCHEMA_HEAD = "0003"
 
 
 class Database:

@@ -19,6 +19,7 @@ from asbuilt.catalog import feed, receipts, versions
 from asbuilt.catalog import tables as t
 from asbuilt.catalog.answers import AnswerLog
 from asbuilt.catalog.database import Database
+from asbuilt.catalog.pages import PageStore
 from asbuilt.catalog.records import (
     IndexFeed,
     KnownDocument,
@@ -48,6 +49,7 @@ class Catalog:
         self.file = file
         self._database = Database(file=file)
         self.answers = AnswerLog(self._database)
+        self.pages = PageStore(self._database)
 
     # ------------------------------------------------------------ life
 

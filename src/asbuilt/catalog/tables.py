@@ -27,7 +27,9 @@ __all__ = [
     "facts",
     "jobs",
     "metadata",
+    "pages",
     "ratings",
+    "readings",
     "receipts",
     "versions",
 ]
@@ -87,6 +89,27 @@ embeddings = Table(
     Column("search_hash", String(64), primary_key=True),
     Column("model_id", String(200), primary_key=True),
     Column("vector", LargeBinary, nullable=False),  # float32, little endian
+)
+
+# Files that were read page by page. `recipe` names the reader, its models and settings; `pages` is
+# their number once the last one has been read.
+readings = Table(
+    "readings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("content_hash", String(64), nullable=False),
+    Column("recipe", Text, nullable=False),
+    Column("pages", Integer),
+    UniqueConstraint("content_hash", "recipe"),
+)
+
+pages = Table(
+    "pages",
+    metadata,
+    Column("reading_id", ForeignKey("readings.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("characters", Integer, nullable=False),  # of the page's text
+    Column("layout", LargeBinary, nullable=False),  # JSON of a PageLayout, zlib
 )
 
 # The feed of index projections: "look at this chunk again". Its state is read when it is replayed.
