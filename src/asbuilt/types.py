@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -230,7 +230,8 @@ class GenerationOptions:
     tools: tuple[ToolSpec, ...] = ()
 
 
-class PageBox(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PageBox:
     """A place on a page, as `pages.Box` has it: points from the top left of the upright page."""
 
     page: int

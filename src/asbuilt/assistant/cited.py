@@ -12,6 +12,7 @@ from anyio.to_thread import run_sync
 
 from asbuilt.assistant.citations import Source, check_citations
 from asbuilt.assistant.fitting import Fitted, fit, longest_start
+from asbuilt.assistant.places import with_places
 from asbuilt.assistant.prompt import INSTRUCTIONS, NO_ANSWER, TOOL_RULES
 from asbuilt.assistant.question import retrieval_query
 from asbuilt.assistant.quoting import quoted
@@ -236,7 +237,7 @@ class CitedAssistant:
         checked = check_citations(request.text, sources, question=request.prompt.question)
         return Answer(
             text=request.text,
-            citations=checked.citations,
+            citations=with_places(checked.citations, self._catalog),
             hits=tuple(request.hits),
             usage=request.usage,
             transcript=tuple(request.transcript),

@@ -7,6 +7,7 @@ from functools import partial
 
 from anyio.to_thread import run_sync
 
+from asbuilt.assistant.places import with_places
 from asbuilt.assistant.question import retrieval_query
 from asbuilt.assistant.refusal import refusal
 from asbuilt.catalog import Catalog
@@ -64,9 +65,7 @@ class ExtractiveAssistant:
             for event in refusal():
                 yield event
             return
-        citations = tuple(
-            [await run_sync(self._quoted, number, hit) for number, hit in enumerate(hits, start=1)]
-        )
+        citations = await run_sync(self._cited, hits)
         texts = [f"{citation.quote} [{citation.number}]" for citation in citations]
         for number, text in enumerate(texts):
             yield TextDelta(text if number == 0 else f"\n\n{text}")
@@ -74,6 +73,10 @@ class ExtractiveAssistant:
         answer = Answer(message.content, citations, tuple(hits), transcript=(message,))
         yield CitationsReady(citations)
         yield Finished(message, Usage(), "stop", answer)
+
+    def _cited(self, hits: Sequence[Hit]) -> tuple[Citation, ...]:
+        quoted = [self._quoted(number, hit) for number, hit in enumerate(hits, start=1)]
+        return with_places(quoted, self._catalog)
 
     def _quoted(self, number: int, hit: Hit) -> Citation:
         """The passage, or its beginning up to the end of a line, read back from the catalogue."""

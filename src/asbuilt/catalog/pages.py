@@ -21,11 +21,13 @@ _LEVEL = 6  # of zlib: a page of 500 words has about 12 kB
 
 
 class PageSpan(NamedTuple):
-    """Characters [start, end) of one page's text."""
+    """Characters [start, end) of one page's text. The page begins at character `offset` of its
+    document's text."""
 
     page: PageLayout
     start: int
     end: int
+    offset: int
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -111,7 +113,7 @@ class PageStore:
             low, high = max(start - offset, 0), min(end - offset, characters)
             page = self.page(found.content_hash, recipe, number) if low < high else None
             if page is not None:
-                spans.append(PageSpan(page, low, high))
+                spans.append(PageSpan(page, low, high, offset))
             offset += characters + len(PAGE_BREAK)
         return spans
 

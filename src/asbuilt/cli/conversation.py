@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from asbuilt.cli.output import note
+from asbuilt.pages import union
 from asbuilt.roles import Assistant
 from asbuilt.types import (
     Answer,
@@ -72,11 +73,20 @@ def show_sources(answer: Answer) -> None:
 def _line(citation: Citation) -> str:
     if citation.document_id is None:
         return f"[{citation.number}] UNVERIFIED: {citation.reason}"
-    page = f", page {citation.page}" if citation.page else ""
+    page = f", page {citation.page}{_place(citation)}" if citation.page else ""
     where = f"{citation.source}{page} [{citation.start}:{citation.end}]"
     if not citation.verified:
         return f"[{citation.number}] UNVERIFIED: {citation.reason} ({where})"
     return f'[{citation.number}] verified: "{_short(citation.quote)}" ({where})'
+
+
+def _place(citation: Citation) -> str:
+    """The box around the words on their first page, in points."""
+    boxes = [place.box for place in citation.boxes if place.page == citation.page]
+    if not boxes:
+        return ""
+    left, top, right, bottom = union(boxes)
+    return f" at ({left:.0f}, {top:.0f}) to ({right:.0f}, {bottom:.0f})"
 
 
 def _short(text: str) -> str:

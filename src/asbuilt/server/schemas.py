@@ -144,6 +144,13 @@ class UsageModel(BaseModel):
     total_tokens: int = Field(examples=[876])
 
 
+class PageBoxModel(BaseModel):
+    """A place on a page, in points (1/72 inch) from the top left corner of the upright page."""
+
+    page: int
+    box: tuple[float, float, float, float] = Field(description="left, top, right, bottom")
+
+
 class CitationModel(BaseModel):
     """Which passage supports which sentence. Only `verified` ones were checked and hold."""
 
@@ -159,6 +166,9 @@ class CitationModel(BaseModel):
     end: int | None
     page: int | None
     by: Literal["model", "asbuilt"] = Field(description="Who made the citation.")
+    boxes: list[PageBoxModel] = Field(
+        default_factory=list, description="Its lines on their pages, where the document has pages."
+    )
 
 
 class AnswerMessage(BaseModel):
