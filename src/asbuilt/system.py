@@ -8,7 +8,6 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -27,9 +26,9 @@ from asbuilt.blueprint import (
 )
 from asbuilt.catalog import Catalog
 from asbuilt.documents.choose import choose_reader
-from asbuilt.documents.sources import find_sources, read_bytes
+from asbuilt.documents.sources import find_sources
 from asbuilt.errors import MissingError, NotFoundError, StorageError, UserError
-from asbuilt.knowledge import IngestionReport, KnowledgeBase, SourceFile
+from asbuilt.knowledge import IngestionReport, KnowledgeBase
 from asbuilt.knowledge.vectors import vector_id
 from asbuilt.retrieval.hybrid import Explanation, Fit, HybridRetriever
 from asbuilt.retrieval.known_answers import load_known_answers
@@ -208,15 +207,7 @@ class System:
         base = self.folder if paths is None else Path.cwd()
         found = find_sources([_located(str(path), base) for path in wanted])
         report = self.knowledge.ingest(
-            [
-                SourceFile(
-                    candidate.source,
-                    candidate.path.name,
-                    partial(read_bytes, candidate.path),
-                    "" if candidate.problem is None else str(candidate.problem),
-                )
-                for candidate in found.files
-            ],
+            [candidate.to_read() for candidate in found.files],
             collection=collection or self.blueprint.knowledge.collection,
             prune_under=found.listed if prune else (),
             retry=retry,

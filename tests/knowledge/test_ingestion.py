@@ -10,8 +10,8 @@ from typing import Literal
 
 import pytest
 
+from asbuilt.documents import SourceFile
 from asbuilt.errors import StorageError, UserError
-from asbuilt.knowledge import SourceFile
 from asbuilt.system import System
 from asbuilt.testing.fake_embedder import FakeEmbedder
 from asbuilt.types import Matrix

@@ -6,6 +6,6 @@ file; the readers (`text`, `markdown`, `rst`, `html`, `pdf`, `docx`) turn its by
 """
 
 from asbuilt.documents.choose import choose_reader
-from asbuilt.documents.sources import Candidate, Skipped, Sources, find_sources, read_bytes
+from asbuilt.documents.sources import Candidate, Skipped, SourceFile, Sources, find_sources, read_bytes
 
-__all__ = ["Candidate", "Skipped", "Sources", "choose_reader", "find_sources", "read_bytes"]
+__all__ = ["Candidate", "Skipped", "SourceFile", "Sources", "choose_reader", "find_sources", "read_bytes"]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from asbuilt.errors import AsbuiltError, LimitError, NotFoundError, ReadError, UnsafePathError, UserError
 
-__all__ = ["MAX_FILE_BYTES", "Candidate", "Skipped", "Sources", "find_sources", "read_bytes"]
+__all__ = ["MAX_FILE_BYTES", "Candidate", "Skipped", "SourceFile", "Sources", "find_sources", "read_bytes"]
 
 MAX_FILE_BYTES = 50 * 2**20
 
@@ -27,6 +28,19 @@ _KINDS = (
     (stat.S_ISCHR, "a character device"),
     (stat.S_ISBLK, "a block device"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """Something to read: its identity, its file name, and how to get its bytes.
+
+    `problem` is set when it was refused before reading (too large, a link out of its root, ...).
+    """
+
+    source: str
+    name: str
+    load: Callable[[], bytes]
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,11 @@ class Candidate:
     shown: str
     size: int = 0
     problem: AsbuiltError | None = None
+
+    def to_read(self) -> SourceFile:
+        """Its bytes are got when they are asked for."""
+        problem = "" if self.problem is None else str(self.problem)
+        return SourceFile(self.source, self.path.name, partial(read_bytes, self.path), problem)
 
 
 @dataclass(frozen=True, slots=True)

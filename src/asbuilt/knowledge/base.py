@@ -10,8 +10,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from asbuilt.catalog import Catalog
+from asbuilt.documents.sources import SourceFile
 from asbuilt.errors import StorageError
-from asbuilt.knowledge.ingestion import Ingestion, IngestionReport, SourceFile
+from asbuilt.knowledge.ingestion import Ingestion, IngestionReport
 from asbuilt.knowledge.projection import Projection
 from asbuilt.knowledge.vectors import vector_id
 from asbuilt.roles import Chunker, Embedder, Index, Progress, Reader

@@ -21,13 +21,14 @@ from typing import TypeVar
 
 from asbuilt.catalog import Catalog, KnownDocument, NewVersion, Receipt
 from asbuilt.catalog.records import ReceiptStatus
+from asbuilt.documents.sources import SourceFile
 from asbuilt.errors import AsbuiltError, ReadError, StorageError
 from asbuilt.knowledge.context import RECIPE, context_of, place_of
 from asbuilt.knowledge.projection import Projection
 from asbuilt.knowledge.vectors import chunk_vectors, vector_id
 from asbuilt.roles import Chunker, Embedder, Index, Progress, Reader
 
-__all__ = ["Ingestion", "IngestionReport", "SourceFile"]
+__all__ = ["Ingestion", "IngestionReport"]
 
 _T = TypeVar("_T")
 
@@ -36,19 +37,6 @@ _EMBED_SLICE = 512
 _PROBE_DEPTH = 10
 _MAX_ATTEMPTS = 3
 _SAME = 0.999  # cosine from which two chunks count as the same text for a probe
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """Something to ingest: its identity, its file name, and how to get its bytes.
-
-    `problem` is set when it was refused before reading (too large, a link out of its root, ...).
-    """
-
-    source: str
-    name: str
-    load: Callable[[], bytes]
-    problem: str = ""
 
 
 @dataclass(slots=True)

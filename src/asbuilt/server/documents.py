@@ -20,9 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from asbuilt.catalog import Receipt
-from asbuilt.documents.sources import MAX_FILE_BYTES, find_sources, read_bytes
+from asbuilt.documents.sources import MAX_FILE_BYTES, SourceFile, find_sources
 from asbuilt.errors import LimitError, StorageError, UnsafePathError, UserError
-from asbuilt.knowledge import IngestionReport, SourceFile
+from asbuilt.knowledge import IngestionReport
 from asbuilt.server.json_body import JSON, media_type, parse_json
 from asbuilt.server.responses import json_response, problems
 from asbuilt.server.schemas import DocumentsRequest, DocumentsResponse, IngestOptions
@@ -154,10 +154,7 @@ def _below_roots(paths: Sequence[str], service: Service) -> _Batch:
             refused.append(Receipt(path, "quarantined", reason=str(error)))
             continue
         for candidate in found.files:
-            problem = "" if candidate.problem is None else str(candidate.problem)
-            files[candidate.source] = SourceFile(
-                candidate.source, candidate.path.name, partial(read_bytes, candidate.path), problem
-            )
+            files[candidate.source] = candidate.to_read()
         _check_count(len(files), service)
     return _Batch(list(files.values()), refused)
 
