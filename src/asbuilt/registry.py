@@ -79,6 +79,7 @@ _SHIPPED: dict[str, str] = {
     "reader/html": "asbuilt.documents.html:HtmlReader",
     "reader/pdf": "asbuilt.documents.pdf:PdfReader",
     "reader/docx": "asbuilt.documents.docx:DocxReader",
+    "ocr/rapidocr": "asbuilt.documents.ocr_rapid:RapidOcr",
     "chunker/structural": "asbuilt.documents.chunker:StructuralChunker",
     "embedder/minilm-l6": "asbuilt.retrieval.minilm:MiniLMEmbedder",
     "embedder/onnx": "asbuilt.retrieval.onnx_folder:OnnxFolderEmbedder",
@@ -95,6 +96,7 @@ _SHIPPED: dict[str, str] = {
     "retriever/fixed": "asbuilt.testing.fixed_retriever:FixedRetriever",
     "tool/search": "asbuilt.tools.search:SearchTool",
     "assistant/cited": "asbuilt.assistant.cited:CitedAssistant",
+    "assistant/tables": "asbuilt.assistant.tables:TableAssistant",
     "assistant/extractive": "asbuilt.assistant.extractive:ExtractiveAssistant",
 }
 
