@@ -12,7 +12,10 @@ from asbuilt.catalog import tables as t
 from asbuilt.catalog.database import Database
 from asbuilt.pages import Box, PageLayout, page_from_json, page_to_json
 
-__all__ = ["PAGE_BREAK", "PageSpan", "PageStore"]
+__all__ = ["PAGE_BREAK", "READING", "PageSpan", "PageStore"]
+
+READING = "reading"
+"""The key in a document's metadata under which its reader's recipe stands."""
 
 PAGE_BREAK = "\n\n"
 """What stands between the texts of two pages in the text of their document."""
@@ -92,30 +95,42 @@ class PageStore:
     def places(self, document_id: int, version: int, start: int, end: int) -> list[PageSpan]:
         """Where characters [start, end) of a version's text stand, page by page; nothing when its
         reader gave no pages."""
+        spans = []
+        for key, number, characters, offset in self._pages_of(document_id, version):
+            low, high = max(start - offset, 0), min(end - offset, characters)
+            page = self.page(*key, number) if low < high else None
+            if page is not None:
+                spans.append(PageSpan(page, low, high, offset))
+        return spans
+
+    def whole(self, document_id: int, version: int, *, first: int = 1) -> Iterator[PageSpan]:
+        """The pages of a version from number `first` on, one in memory at a time."""
+        for key, number, characters, offset in self._pages_of(document_id, version):
+            page = self.page(*key, number) if number >= first else None
+            if page is not None:
+                yield PageSpan(page, 0, characters, offset)
+
+    def _pages_of(self, document_id: int, version: int) -> Iterator[tuple[tuple[str, str], int, int, int]]:
+        """(content hash and recipe, number, characters, offset in the document's text) of each page."""
         with self._database.read() as connection:
             found = connection.execute(
                 sa.select(t.versions.c.content_hash, t.versions.c.metadata).where(
                     t.versions.c.document_id == document_id, t.versions.c.number == version
                 )
             ).one_or_none()
-            recipe = None if found is None else found.metadata.get("reading")
+            recipe = None if found is None else found.metadata.get(READING)
             if found is None or recipe is None:
-                return []
+                return
             sizes = connection.execute(
                 sa.select(t.pages.c.number, t.pages.c.characters)
                 .join(t.readings, t.readings.c.id == t.pages.c.reading_id)
                 .where(_is(found.content_hash, recipe))
                 .order_by(t.pages.c.number)
             ).all()
-        spans = []
         offset = 0
         for number, characters in sizes:
-            low, high = max(start - offset, 0), min(end - offset, characters)
-            page = self.page(found.content_hash, recipe, number) if low < high else None
-            if page is not None:
-                spans.append(PageSpan(page, low, high, offset))
+            yield (found.content_hash, recipe), number, characters, offset
             offset += characters + len(PAGE_BREAK)
-        return spans
 
 
 def _is(content_hash: str, recipe: str) -> sa.ColumnElement[bool]:
