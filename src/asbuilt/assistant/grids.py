@@ -58,20 +58,19 @@ def grid_of(parts: Sequence[tuple[PageLayout, int, Table]]) -> Grid:
     columns = max(table.columns for _, _, table in parts)
     for page, offset, table in parts:
         cells: list[list[GridCell | None]] = [[None] * columns for _ in range(table.rows)]
-        heads = [""] * columns
-        header_rows = {cell.row for cell in table.cells if cell.header} or {0}
         for cell in table.cells:
-            found = _cell(page, offset, cell.first, cell.end)
-            if cell.row in header_rows:
-                for column in range(cell.column, min(cell.column + cell.column_span, columns)):
-                    heads[column] = f"{heads[column]} {found.text}".strip()
-            elif cell.first < cell.end:
+            if cell.first < cell.end:
+                found = _cell(page, offset, cell.first, cell.end)
                 for row in range(cell.row, min(cell.row + cell.row_span, table.rows)):
-                    cells[row][cell.column] = found
-        repeated = not header or tuple(heads) == header
-        header = header or tuple(heads)
-        skipped = header_rows if repeated else set()
-        rows += [tuple(row) for number, row in enumerate(cells) if number not in skipped and any(row)]
+                    for column in range(cell.column, min(cell.column + cell.column_span, columns)):
+                        cells[row][column] = found
+        marked = {cell.row for cell in table.cells if cell.header}
+        if not header:
+            header = _heads(cells, marked or {0})
+            marked = marked or {0}
+        elif _heads(cells, {0}) == header:
+            marked |= {0}
+        rows += [tuple(row) for number, row in enumerate(cells) if number not in marked and any(row)]
     return Grid(header, tuple(rows))
 
 
@@ -97,6 +96,14 @@ def answer_from_grid(
     if operation is None:
         return None
     return _aggregated(operation, [row for row in rows or grid.rows if not _is_total(row)], column)
+
+
+def _heads(cells: Sequence[Sequence[GridCell | None]], rows: set[int]) -> tuple[str, ...]:
+    """The words above each column, those of spanning cells included."""
+    columns = zip(*(cells[row] for row in sorted(rows)), strict=True)
+    return tuple(
+        " ".join(cell.text for cell in dict.fromkeys(column) if cell is not None) for column in columns
+    )
 
 
 def _cell(page: PageLayout, offset: int, first: int, end: int) -> GridCell:
