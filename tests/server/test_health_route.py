@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
-from tests.server.conftest import PAGES
+from tests.server.conftest import BASE_URL, PAGES
 from tests.server.live import wait_for
 
+from asbuilt.blueprint import Blueprint, ComponentSpec
+from asbuilt.blueprint.spec import SystemSpec
 from asbuilt.errors import StorageError
+from asbuilt.server import create_app
 from asbuilt.server.schemas import HealthResponse
 from asbuilt.system import System
 
@@ -53,3 +58,13 @@ def test_what_another_process_ingests_is_counted(client: TestClient, app: FastAP
     file.write_text("# later\n\nThis came later.\n")
     system.ingest([str(file)], collection="later")
     wait_for(lambda: client.get(HEALTH).json()["documents"] == before + 1)
+
+
+def test_a_system_without_knowledge_is_well_too(tmp_path: Path) -> None:
+    drawing = Blueprint(
+        system=SystemSpec(name="bare", purpose="Has nothing to search"),
+        components=(ComponentSpec("embedder", "Embed", use="embedder/fake"),),
+    )
+    with System(drawing, folder=tmp_path) as system, TestClient(create_app(system), BASE_URL) as client:
+        health = HealthResponse.model_validate_json(client.get(HEALTH).content)
+    assert (health.status, health.documents) == ("ok", 0)

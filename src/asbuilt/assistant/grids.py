@@ -167,7 +167,8 @@ def _is_total(row: Sequence[GridCell | None]) -> bool:
 def _aggregated(
     operation: Operation, rows: Sequence[tuple[GridCell | None, ...]], column: int
 ) -> GridAnswer | None:
-    filled = [(row, cell) for row in rows if (cell := row[column]) is not None]
+    by_cell = {cell: row for row in reversed(rows) if (cell := row[column]) is not None}
+    filled = [(row, cell) for cell, row in reversed(by_cell.items())]  # a cell over two rows counts once
     mark = decimal_mark(cell.text for _, cell in filled)
     amounts = [(row, cell, read_amount(cell.text, mark)) for row, cell in filled]
     known = [(row, cell, amount) for row, cell, amount in amounts if amount is not None]

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from asbuilt import __version__
+from asbuilt.knowledge import SearchState
 from asbuilt.server.responses import json_response, problems
 from asbuilt.server.schemas import HealthResponse
 from asbuilt.server.service import Service, ServiceDep
@@ -20,6 +21,7 @@ __all__ = ["router"]
 router = APIRouter(tags=["asbuilt"])
 
 _MIB = 2**20
+_EMPTY = SearchState(0, 0, 0, 0)
 _VERSIONS = {"asbuilt": __version__, "python": platform.python_version()}
 
 
@@ -30,7 +32,9 @@ async def health(service: ServiceDep) -> Response:
 
 
 def _health(service: Service) -> dict[str, object]:
-    state = service.search_state or service.system.knowledge.state()  # not yet counted
+    state = _EMPTY
+    if service.has_knowledge:
+        state = service.search_state or service.system.knowledge.state()  # not yet counted
     problems_found = service.problems()
     return {
         "status": "stopping" if service.stopping else "degraded" if problems_found else "ok",
