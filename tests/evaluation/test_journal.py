@@ -51,6 +51,17 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
         assert [key[-1] for key in journal.outcomes] == ["a", "b"]
 
 
+def test_a_run_has_one_writer(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    with runs.begin(ABOUT) as first:
+        with pytest.raises(StorageError, match="another evaluation"), runs.begin(ABOUT):
+            pass
+        with runs.begin(ABOUT, fresh=True) as second:
+            assert second.name != first.name
+    with runs.begin(ABOUT) as again:
+        assert again.name == second.name
+
+
 def test_a_line_cut_off_by_a_kill_is_done_again(tmp_path: Path) -> None:
     runs = Runs(tmp_path)
     with runs.begin(ABOUT) as journal:

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from filelock import FileLock, Timeout
+
 from asbuilt.errors import NotFoundError, StorageError, UserError
 from asbuilt.evaluation.load import LoadResult
 from asbuilt.evaluation.outcome import Outcome
@@ -28,6 +30,7 @@ __all__ = ["Journal", "Runs", "ensure_writable", "write_whole"]
 
 _RUN, _OUTCOMES, _RESULT, REPORT = "run.json", "outcomes.jsonl", "result.json", "report.html"
 _LOAD = "load-"
+_LOCK = "lock"
 _ESCAPED = "backslashreplace"
 """Half of a surrogate pair, which a model may write, has no UTF-8; JSON reads its escape as the same."""
 _NAME = re.compile(r"[0-9]{8}-[0-9]{6}(-[0-9]+)?", re.ASCII)
@@ -42,8 +45,19 @@ class Journal:
         self.outcomes: dict[tuple[str, str, str, str], Outcome] = {}
         self.loads: dict[str, LoadResult] = {}
         self._file: TextIO | None = None
+        self._lock = FileLock(folder / _LOCK, thread_local=False)
 
     def __enter__(self) -> Self:
+        """Raises StorageError when it cannot be written, or when another process writes it."""
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise StorageError(
+                f"another evaluation of the same thing is at work in {self.folder}.",
+                hint="Wait for it, or start one of your own with --fresh.",
+            ) from None
+        except OSError as error:
+            raise StorageError(f"cannot write {self.folder}: {error.strerror}.") from error
         file = self.folder / _OUTCOMES
         try:
             whole = 0
@@ -60,6 +74,7 @@ class Journal:
                 load = LoadResult.from_json(json.loads(done.read_text(encoding="utf-8")))
                 self.loads[load.load] = load
         except OSError as error:
+            self._lock.release()
             raise StorageError(f"cannot write {file}: {error.strerror}.") from error
         return self
 
@@ -69,6 +84,7 @@ class Journal:
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._lock.release()
 
     def add(self, outcome: Outcome) -> None:
         """Remember an outcome; it survives the process. Raises StorageError."""
