@@ -12,8 +12,8 @@ from tests.server.conftest import BASE_URL, blueprint
 
 from asbuilt.errors import UserError
 from asbuilt.server import create_app
-from asbuilt.server.documents import upload_name
 from asbuilt.server.schemas import DocumentsResponse
+from asbuilt.server.uploads import upload_name
 from asbuilt.system import System
 
 DOCUMENTS = "/api/v1/documents"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,37 +12,34 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from asbuilt.catalog import Receipt
-from asbuilt.documents.sources import MAX_FILE_BYTES, SourceFile, find_sources
-from asbuilt.errors import LimitError, StorageError, UnsafePathError, UserError
+from asbuilt.documents.sources import SourceFile, find_sources
+from asbuilt.errors import LimitError, UnsafePathError, UserError
 from asbuilt.knowledge import IngestionReport
 from asbuilt.server.json_body import JSON, media_type, parse_json
 from asbuilt.server.responses import json_response, problems
 from asbuilt.server.schemas import DocumentsRequest, DocumentsResponse, IngestOptions
 from asbuilt.server.service import Service, ServiceDep
+from asbuilt.server.uploads import MULTIPART, UPLOADS, read_form
 
-__all__ = ["router", "upload_name"]
+__all__ = ["router"]
 
 router = APIRouter(tags=["asbuilt"])
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
-MULTIPART = "multipart/form-data"
-_FIELD = "files"
 _MAX_FIELD_BYTES = 1_024
-_MAX_NAME_BYTES = 255
 
 _UPLOAD_SCHEMA = {
     "type": "object",
-    "required": [_FIELD],
+    "required": [UPLOADS],
     "additionalProperties": False,
     "properties": {
-        _FIELD: {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
+        UPLOADS: {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
         **IngestOptions.model_json_schema()["properties"],
     },
 }
@@ -78,8 +73,10 @@ async def add_documents(request: Request, service: ServiceDep) -> Response:
         batch = await run_sync(_below_roots, body.files, service)
         return await _ingest(batch, body, service)
     if kind == MULTIPART:
-        async with _uploads(request, service) as (batch, options):
-            return await _ingest(batch, options, service)
+        most = service.api.max_files
+        async with read_form(request, max_files=most, max_field_bytes=_MAX_FIELD_BYTES) as form:
+            options = _validated(IngestOptions, form.fields, strings=True)
+            return await _ingest(_Batch(form.files), options, service)
     accepted = f"{JSON}, {MULTIPART}"
     raise HTTPException(415, f"Content-Type is {kind!r}; this takes {accepted}.", {"Accept": accepted})
 
@@ -163,68 +160,6 @@ def _check_count(count: int, service: Service) -> None:
     most = service.api.max_files
     if count > most:
         raise LimitError(f"more than {most} files (api.max_files).", hint="Send them in parts.")
-
-
-# ---------------------------------------------------------------- by upload
-
-
-@asynccontextmanager
-async def _uploads(request: Request, service: Service) -> AsyncIterator[tuple[_Batch, IngestOptions]]:
-    """The uploaded files, open until the end of the context, and the other fields."""
-    most = service.api.max_files
-    try:
-        form = await request.form(max_files=most, max_fields=16, max_part_size=_MAX_FIELD_BYTES)
-    except HTTPException as error:
-        if error.status_code != 400:
-            raise
-        raise HTTPException(422, f"{error.detail} (at most {most} files, api.max_files)") from None
-    except OSError as error:
-        raise StorageError(f"the upload cannot be kept: {error.strerror}.") from error
-    try:
-        parts = form.multi_items()
-        uploads = [value for name, value in parts if name == _FIELD and isinstance(value, UploadFile)]
-        others = [(name, value) for name, value in parts if name != _FIELD]
-        if not uploads or len(uploads) + len(others) < len(parts):
-            raise UserError(f"the form field {_FIELD!r} must hold files, with their names.")
-        fields = {name: value for name, value in others if isinstance(value, str)}
-        if len(fields) < len(others):
-            raise UserError(f"files belong in the form field {_FIELD!r}, and other fields come once.")
-        yield _Batch(list(_named(uploads))), _validated(IngestOptions, fields, strings=True)
-    finally:
-        await form.close()
-
-
-def _named(uploads: Sequence[UploadFile]) -> Iterator[SourceFile]:
-    names: set[str] = set()
-    for upload in uploads:
-        name = upload_name(upload.filename or "")
-        if name in names:
-            raise UserError(f"two files are called {name!r}.", hint="Send them one after the other.")
-        names.add(name)
-        problem = ""
-        if (upload.size or 0) > MAX_FILE_BYTES:
-            problem = f"{name!r} has {upload.size:,} bytes, over the limit of {MAX_FILE_BYTES:,}."
-        yield SourceFile(f"upload:{name}", name, partial(_content, upload), problem)
-
-
-def _content(upload: UploadFile) -> bytes:
-    upload.file.seek(0)
-    return upload.file.read()
-
-
-def upload_name(filename: str) -> str:
-    """A client's file name as a plain name: no folders, nothing unprintable, one form of each letter.
-
-    >>> upload_name("..\\\\secret/Bilan e\\u0301te\\u0301.pdf")
-    'Bilan été.pdf'
-
-    Raises UserError when nothing is left, or too much.
-    """
-    last = filename.replace("\\", "/").rpartition("/")[2]
-    name = "".join(letter for letter in unicodedata.normalize("NFC", last) if letter.isprintable()).strip()
-    if name in ("", ".", "..") or len(name.encode()) > _MAX_NAME_BYTES:
-        raise UserError(f"{filename[:80]!r} is no file name of 1 to {_MAX_NAME_BYTES} bytes.")
-    return name
 
 
 # ---------------------------------------------------------------- validation
