@@ -10,7 +10,7 @@ methods; `registry.component` gives it a name. The life of a component:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -70,14 +70,16 @@ class Reader(Protocol):
 
 @runtime_checkable
 class PagedReader(Reader, Protocol):
-    """A reader that gives pages with words, boxes and structure, one at a time.
-
-    ``read(data, name=name)`` is the document that these pages make together.
-    """
+    """A reader that gives pages with words, boxes and structure, one at a time."""
 
     @property
     def recipe(self) -> str:
         """Identifies the reading, models included: the same recipe and bytes give the same pages."""
+        ...
+
+    def read(self, data: bytes, *, name: str, pages: Iterable[PageLayout] | None = None) -> Document:
+        """The document that its pages make together; `pages`, where they are given, are those that it
+        read from the same bytes before, so that none is read again."""
         ...
 
     def pages(self, data: bytes, *, name: str, first: int = 1) -> Iterator[PageLayout]:
