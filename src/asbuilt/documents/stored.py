@@ -7,9 +7,10 @@ from hashlib import sha256
 
 from asbuilt.catalog.pages import PageStore
 from asbuilt.pages import PageLayout
-from asbuilt.roles import PagedReader
+from asbuilt.roles import PagedReader, Reader
+from asbuilt.types import Document
 
-__all__ = ["read_pages"]
+__all__ = ["read_document", "read_pages"]
 
 
 def read_pages(reader: PagedReader, data: bytes, *, name: str, store: PageStore) -> Iterator[PageLayout]:
@@ -29,3 +30,10 @@ def read_pages(reader: PagedReader, data: bytes, *, name: str, store: PageStore)
         store.add(content_hash, reader.recipe, page)
         yield page
     store.finish(content_hash, reader.recipe)
+
+
+def read_document(reader: Reader, data: bytes, *, name: str, store: PageStore) -> Document:
+    """What `reader` makes of a file; pages, where it gives any, are kept in `store`."""
+    if not isinstance(reader, PagedReader):
+        return reader.read(data, name=name)
+    return reader.read(data, name=name, pages=read_pages(reader, data, name=name, store=store))

@@ -22,11 +22,12 @@ from typing import TypeVar
 from asbuilt.catalog import Catalog, KnownDocument, NewVersion, Receipt
 from asbuilt.catalog.records import ReceiptStatus
 from asbuilt.documents.sources import SourceFile
+from asbuilt.documents.stored import read_document
 from asbuilt.errors import AsbuiltError, ReadError, StorageError
 from asbuilt.knowledge.context import RECIPE, context_of, place_of
 from asbuilt.knowledge.projection import Projection
 from asbuilt.knowledge.vectors import chunk_vectors, vector_id
-from asbuilt.roles import Chunker, Embedder, Index, Progress, Reader
+from asbuilt.roles import Chunker, Embedder, Index, PagedReader, Progress, Reader
 
 __all__ = ["Ingestion", "IngestionReport"]
 
@@ -146,7 +147,7 @@ class Ingestion:
                 refused.append(Receipt(file.source, "quarantined", reason=_reason(error)))
                 continue
             content_hash = sha256(data).hexdigest()
-            if self._is_settled(file, content_hash, known, receipts):
+            if self._is_settled(file, data, content_hash, known, receipts):
                 self._report.unchanged += 1
             else:
                 changed.append((file, data, content_hash))
@@ -179,6 +180,7 @@ class Ingestion:
     def _is_settled(
         self,
         file: SourceFile,
+        data: bytes,
         content_hash: str,
         known: Mapping[str, KnownDocument],
         receipts: Mapping[str, Receipt],
@@ -187,19 +189,23 @@ class Ingestion:
         if receipt and receipt.status == "quarantined" and receipt.content_hash == content_hash:
             return not self._retry
         document = known.get(file.source)
-        return (
-            document is not None
-            and document.content_hash == content_hash
-            and document.recipe.endswith(f"|{self._recipe_tail}")
-        )
+        if document is None or document.content_hash != content_hash:
+            return False
+        try:
+            return document.recipe == self._recipe(*self._choose_reader(file.name, data))
+        except ReadError:  # its reader is gone from the blueprint: found out again while it is read
+            return False
 
-    @property
-    def _recipe_tail(self) -> str:
-        return f"{self._chunker.recipe}|{RECIPE}"
+    def _recipe(self, reader_name: str, reader: Reader) -> str:
+        """What made a version: other readers, models or settings make another one."""
+        reading = reader_name
+        if isinstance(reader, PagedReader):
+            reading += f":{sha256(reader.recipe.encode()).hexdigest()[:12]}"
+        return f"{reading}|{self._chunker.recipe}|{RECIPE}"
 
     def _draft(self, file: SourceFile, data: bytes, content_hash: str) -> NewVersion:
         reader_name, reader = self._choose_reader(file.name, data)
-        document = reader.read(data, name=file.name)
+        document = read_document(reader, data, name=file.name, store=self._catalog.pages)
         document = replace(document, metadata={**document.metadata, **place_of(file.source)})
         chunks = self._chunker.chunk(document)
         if not chunks:
@@ -208,7 +214,7 @@ class Ingestion:
             source=file.source,
             document=document,
             content_hash=content_hash,
-            recipe=f"{reader_name}|{self._recipe_tail}",
+            recipe=self._recipe(reader_name, reader),
             chunks=chunks,
             contexts=[context_of(file.source, document.title, chunk.headings) for chunk in chunks],
         )
