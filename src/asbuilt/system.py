@@ -18,12 +18,14 @@ from filelock import FileLock, Timeout
 from asbuilt import registry
 from asbuilt.blueprint import (
     Blueprint,
+    ComponentSpec,
     build_order,
     config_values,
     load_checked,
     refuse_faulty,
     resolve_needs,
 )
+from asbuilt.blueprint.needs import Parts, match_needs
 from asbuilt.catalog import Catalog
 from asbuilt.documents.choose import choose_reader
 from asbuilt.documents.sources import find_sources
@@ -71,6 +73,7 @@ class System:
         self._lock = threading.RLock()
         self._slot: tuple[Path, FileLock] | None = None
         self._knowledge: KnowledgeBase | None = None
+        self._default_readers: dict[str, Reader] | None = None
 
     @classmethod
     def load(cls, path: str | Path = "blueprint.yaml") -> System:
@@ -177,10 +180,23 @@ class System:
         return cast(Chunker, chunker)
 
     def _readers(self) -> dict[str, Reader]:
-        named = self.names_of("reader")
-        if named:
-            return {self._use(name): self.part(name) for name in named}
-        return {name: registry.resolve(name)() for name in registry.names("reader")}
+        """Every reader there is; those that the blueprint names are as it says."""
+        with self._lock:
+            if self._default_readers is None:
+                drawn = {self._use(name): self.part(name) for name in self.names_of("reader")}
+                others = [name for name in registry.names("reader") if name not in drawn]
+                self._default_readers = {**drawn, **{name: self._default(name) for name in others}}
+            return self._default_readers
+
+    def _default(self, use: str) -> Any:
+        """A component that the blueprint does not name, open, with what the blueprint has for its needs."""
+        unnamed = ComponentSpec(f"({use})", "Not in the blueprint", use=use)
+        needs, _ = match_needs(unnamed, registry.signature(use), Parts.of(self.blueprint))
+        part = registry.resolve(use)(
+            **{need: self.part(name) for need, name in needs.items() if isinstance(name, str)}
+        )
+        self._open(part)
+        return part
 
     # ------------------------------------------------------------ what scripts ask for
 
@@ -273,7 +289,7 @@ class System:
                 if hasattr(part, "close"):
                     part.close()
             self._parts.clear()
-            self._knowledge = None
+            self._knowledge = self._default_readers = None
             self.recorder.close()
             if self._slot is not None:
                 self._slot[1].release()

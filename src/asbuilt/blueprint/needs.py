@@ -56,15 +56,18 @@ def match_needs(
     """What a built component is given, and what is wrong with its needs.
 
     A need that is not written gets the one component of its role; a need of several gets all of
-    them. Optional needs that are not written, and that nothing can meet, are left out.
+    them. Optional needs that are not written, and that nothing can meet, are left out; what another
+    need of the same component has is nothing to meet them with.
     """
     given: dict[str, Given] = {}
     problems: list[Problem] = []
+    taken = {target for target in component.needs.values() if isinstance(target, str)}
     for need in signature.needs:
         if need.name in component.needs:
             found = _written(component.needs[need.name], need, parts)
         else:
-            found = _found_by_role(component.name, need, parts)
+            found = _found_by_role(need, parts, {component.name, *(taken if need.optional else ())})
+            taken |= {found} if isinstance(found, str) else set()
         if isinstance(found, list):
             problems += found
         elif found is not None:
@@ -109,8 +112,8 @@ def _wrong_target(name: str, need: Need, parts: Parts, steps: Steps) -> Problem 
     return Problem(steps, "there is no such component", repr(name), parts.names(), name)
 
 
-def _found_by_role(component: str, need: Need, parts: Parts) -> Given | list[Problem] | None:
-    candidates = tuple(name for name in _of_role(need.role, parts) if name != component)
+def _found_by_role(need: Need, parts: Parts, without: set[str]) -> Given | list[Problem] | None:
+    candidates = tuple(name for name in _of_role(need.role, parts) if name not in without)
     if need.many:
         return candidates
     if len(candidates) == 1:
