@@ -70,6 +70,18 @@ class WrappingRetriever:
         raise NotImplementedError
 
 
+@component("retriever/twice-reranked")
+class TwiceRerankedRetriever:
+    """May have two of one role."""
+
+    def __init__(
+        self, *, index: Index, first: Reranker | None = None, second: Reranker | None = None
+    ) -> None: ...
+
+    def retrieve(self, query: str, *, top_k: int | None = None, filters: Filters | None = None) -> list[Hit]:
+        raise NotImplementedError
+
+
 @component("tool/drawn")
 class DrawnTool:
     """A tool of its own."""

@@ -66,6 +66,13 @@ def test_needs_that_are_written_win() -> None:
         assert resolve_needs(drawn(llm, *TOOLS))["llm"]["tools"] == given_tools
 
 
+@pytest.mark.parametrize("written", [{}, {"first": "reranker"}])
+def test_one_component_does_not_fill_two_optional_needs(written: dict[str, str]) -> None:
+    retriever = ComponentSpec("retriever", "x", use="retriever/twice-reranked", needs=written)
+    found = resolve_needs(drawn(INDEX, RERANKER, retriever))["retriever"]
+    assert found == {"index": "index", "first": "reranker"}
+
+
 def test_a_component_is_never_its_own_need_by_role() -> None:
     outer = ComponentSpec("outer", "Wrap", use="retriever/wrapping")
     assert resolve_needs(drawn(EMBEDDER, INDEX, RETRIEVER, outer))["outer"] == {"retriever": "retriever"}
