@@ -78,6 +78,7 @@ _SHIPPED: dict[str, str] = {
     "reader/rst": "asbuilt.documents.rst:RstReader",
     "reader/html": "asbuilt.documents.html:HtmlReader",
     "reader/pdf": "asbuilt.documents.pdf:PdfReader",
+    "reader/image": "asbuilt.documents.image:ImageReader",
     "reader/docx": "asbuilt.documents.docx:DocxReader",
     "ocr/rapidocr": "asbuilt.documents.ocr_rapid:RapidOcr",
     "chunker/structural": "asbuilt.documents.chunker:StructuralChunker",

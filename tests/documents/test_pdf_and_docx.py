@@ -10,7 +10,6 @@ import pytest
 from tests.documents import samples
 
 from asbuilt.documents.docx import DocxReader
-from asbuilt.documents.pdf import PdfReader
 from asbuilt.errors import ReadError
 from asbuilt.types import Document
 
@@ -20,50 +19,6 @@ def outline(document: Document) -> list[tuple[int, str, str]]:
         (heading.level, heading.title, document.text[heading.start :].partition("\n")[0])
         for heading in document.headings
     ]
-
-
-def test_pdf_pages_and_outline() -> None:
-    data = samples.pdf([["# Intro", "Hello", "## Detail", "x"], [], ["# Next", "World"]], title="A paper")
-    document = PdfReader().read(data, name="paper.pdf")
-    assert document.text == "Intro\nHello\nDetail\nx\n\n\n\nNext\nWorld"
-    assert [document.text[page.start : page.end] for page in document.pages] == [
-        "Intro\nHello\nDetail\nx",
-        "",
-        "Next\nWorld",
-    ]
-    assert outline(document) == [(1, "Intro", "Intro"), (2, "Detail", "Detail"), (1, "Next", "Next")]
-    assert document.title == "A paper"
-    assert document.metadata == {"pages": 3, "pages_without_text": 1}
-
-
-def test_pdf_without_outline_has_no_headings() -> None:
-    document = PdfReader().read(samples.pdf([["# Large", "small"]], outline=False), name="flat.pdf")
-    assert document.headings == ()
-    assert document.title == "flat"
-
-
-def test_pdf_keeps_hyphens_at_line_ends() -> None:
-    assert (
-        PdfReader().read(samples.pdf([["A hyphen-", "ated word"]]), name="x.pdf").text
-        == "A hyphen-\nated word"
-    )
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (samples.pdf([["secret"]], password="user"), "encrypted.*without a password"),
-        (samples.pdf([["text"]])[:-40], "truncated"),
-        (b"%PDF-1.7 nonsense %%EOF", "damaged"),
-        (b"hello", "no %PDF header"),
-        (samples.pageless_pdf(), "no pages"),
-        (samples.image_pdf(), "no text layer.*OCR"),
-        (samples.pdf([["page"]] * 4), r"4 pages.*limit of 3 \(max_pages\)"),
-    ],
-)
-def test_pdf_refusals_say_what_to_do(data: bytes, reason: str) -> None:
-    with pytest.raises(ReadError, match=reason):
-        PdfReader(max_pages=3).read(data, name="x.pdf")
 
 
 def test_word_reads_in_document_order() -> None:

@@ -1,132 +1,98 @@
-"""PDF files that have a text layer."""
+"""PDF files, read from their text layer or from their pixels, whichever can be believed."""
 
 from __future__ import annotations
 
-import re
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 
-import pypdfium2 as pdfium
-from pypdfium2 import raw
+from asbuilt.documents.paged import Contents, document_of
 
-from asbuilt.documents.titles import document_title, one_line
-from asbuilt.documents.writer import PARAGRAPH
-from asbuilt.errors import ReadError
+try:
+    from asbuilt.documents.structure import RECIPE as STRUCTURE
+except ImportError:
+    from asbuilt.documents.standin import RECIPE as STRUCTURE
+from asbuilt.documents.worker import OcrPages, Setup
+from asbuilt.documents.worker_pages import Limits, WorkerPages, default_ocr
+from asbuilt.pages import PageLayout
 from asbuilt.registry import component
-from asbuilt.types import Document, Heading, Page, Scalar
+from asbuilt.roles import Ocr
+from asbuilt.types import Document
 
 __all__ = ["PdfReader"]
 
-_PDFIUM = threading.Lock()  # the library is not thread-safe, whatever the document
-_END_WITHIN = 1024  # as readers of PDF have it since Acrobat 4
-_LINE_END_HYPHENS = str.maketrans({"\x02": "-\n", "\ufffe": "-\n", "\r": None, "\0": None})
-_MAX_BOOKMARKS = 10_000
+_READING = 1  # raised by whatever changes the marks that a page is read to
 
 
 @component("reader/pdf")
 class PdfReader:
-    """Text in the order PDFium gives it, one `Page` a page; what lies off the page is left out.
+    """Pages with words, boxes and structure, read in a worker process that may die of a page.
 
-    Hyphens at line ends stay. Headings are the outline's entries, placed where their words stand
-    on the page they lead to, or at its top; without an outline there are none. Scanned pages have
-    no text: a document with none at all is refused, and metadata counts blank pages in others.
+    `ocr` reads pages, and pictures on pages, that have no text layer to go by; None takes
+    ``ocr/rapidocr`` where it is installed, else such pages are empty and flagged. `second` reads
+    scans again, and `Word.second` has what it reads differently. `ocr_pages` "always" reads every page
+    from its pixels, "never" none. `dpi` is the scale that pages are drawn in for OCR. A page may
+    take `page_timeout_s`, a worker `memory_gib` of address space. Of `workers` processes all but the
+    first read text layers only.
     """
 
-    def __init__(self, *, max_pages: int = 5000) -> None:
-        self._max_pages = max_pages
+    def __init__(
+        self,
+        *,
+        ocr: Ocr | None = None,
+        second: Ocr | None = None,
+        max_pages: int = 5000,
+        dpi: int = 200,
+        ocr_pages: OcrPages = "where-needed",
+        page_timeout_s: float = 60.0,
+        memory_gib: float = 4.0,
+        workers: int = 2,
+    ) -> None:
+        ocr = None if ocr_pages == "never" else ocr or default_ocr()
+        setup = Setup(ocr, None if ocr is None else second, dpi, ocr_pages, memory_gib)
+        self._setup = setup
+        self._source = WorkerPages(
+            setup,
+            kind="pdf",
+            limits=Limits(page_timeout_s=page_timeout_s),
+            max_pages=max_pages,
+            workers=workers,
+        )
 
     @property
     def suffixes(self) -> frozenset[str]:
         return frozenset({".pdf"})
 
-    def read(self, data: bytes, *, name: str) -> Document:
-        if b"%PDF-" not in data[:1024]:
-            raise ReadError(f"{name!r} is not a PDF: it has no %PDF header.")
-        if b"%%EOF" not in data[-_END_WITHIN:]:  # PDFium would guess, and give part of the text
-            raise ReadError(f"{name!r} is truncated: its end marker is missing.", hint="Get it again.")
-        with _PDFIUM, closing(_open(data, name)) as pdf:
-            if len(pdf) > self._max_pages:
-                raise ReadError(
-                    f"{name!r} has {len(pdf):,} pages, over the limit of {self._max_pages:,} (max_pages)."
-                )
-            texts = [_page_text(pdf, index, name) for index in range(len(pdf))]
-            outline = list(_outline(pdf))
-            stated = pdf.get_metadata_value("Title")
-        blank = sum(not text for text in texts)
-        if blank == len(texts):
-            raise ReadError(f"{name!r} has no text layer: its pages are images.", hint="Run OCR on it first.")
-        metadata: dict[str, Scalar] = {"pages": len(texts)}
-        if blank:
-            metadata["pages_without_text"] = blank
-        pages = _pages(texts)
-        text = PARAGRAPH.join(texts)
-        headings = _headings(text, pages, outline)
-        return Document(
-            text=text,
+    @property
+    def recipe(self) -> str:
+        """See the role. Raises MissingError when the packages of the OCR are not there."""
+        setup = self._setup
+        parts = [f"pdf {_READING}", f"pypdfium2 {version('pypdfium2')}", STRUCTURE]
+        if setup.ocr is not None:
+            parts += [f"ocr {setup.ocr_pages} at {setup.dpi} dpi: {setup.ocr.recipe}"]
+        if setup.second is not None:
+            parts += [f"second: {setup.second.recipe}"]
+        return "; ".join(parts)
+
+    def close(self) -> None:
+        """End the worker processes; the next file starts them again."""
+        self._source.close()
+
+    def contents(self, data: bytes, *, name: str) -> Contents:
+        """Number of pages, title and outline as the file states them. Raises ReadError as `pages` does."""
+        return self._source.contents(data, name=name)
+
+    def pages(self, data: bytes, *, name: str, first: int = 1) -> Iterator[PageLayout]:
+        """See the role."""
+        return self._source.pages(data, name=name, first=first)
+
+    def read(self, data: bytes, *, name: str, pages: Iterable[PageLayout] | None = None) -> Document:
+        """See the role and `documents.paged.document_of`."""
+        contents = self.contents(data, name=name)
+        return document_of(
+            self.pages(data, name=name) if pages is None else pages,
+            name=name,
             media_type="application/pdf",
-            title=document_title(headings, name=name, stated="" if stated == "untitled" else stated),
-            headings=headings,
-            pages=pages,
-            metadata=metadata,
+            recipe=self.recipe,
+            outline=contents.outline,
+            title=contents.title,
         )
-
-
-def _open(data: bytes, name: str) -> pdfium.PdfDocument:
-    """The open document; `data` must outlive it."""
-    # Not through PdfDocument(data): it takes a document without pages for a failure to load, and
-    # reports whatever error an earlier document left behind.
-    handle = raw.FPDF_LoadMemDocument64(data, len(data), None)
-    if not handle:
-        if raw.FPDF_GetLastError() in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
-            raise ReadError(f"{name!r} is encrypted.", hint="Save a copy without a password.")
-        raise ReadError(f"{name!r} is damaged: PDFium cannot open it.", hint="Get it again.")
-    if raw.FPDF_GetPageCount(handle) < 1:
-        raw.FPDF_CloseDocument(handle)
-        raise ReadError(f"{name!r} has no pages.")
-    return pdfium.PdfDocument(handle)
-
-
-def _page_text(pdf: pdfium.PdfDocument, index: int, name: str) -> str:
-    try:
-        with closing(pdf[index]) as page, closing(page.get_textpage()) as textpage:
-            text: str = textpage.get_text_bounded()
-    except pdfium.PdfiumError as error:
-        raise ReadError(f"{name!r} is damaged: page {index + 1} cannot be loaded.") from error
-    return text.translate(_LINE_END_HYPHENS).strip()
-
-
-def _outline(pdf: pdfium.PdfDocument) -> Iterator[tuple[int, int, str]]:
-    """(level, page index, title) of the bookmarks that lead to a page."""
-    for bookmark in islice(pdf.get_toc(), _MAX_BOOKMARKS):
-        target = bookmark.get_dest()
-        index = target.get_index() if target else None
-        title = one_line(bookmark.get_title())
-        if index is not None and 0 <= index < len(pdf) and title:
-            yield bookmark.level + 1, index, title
-
-
-def _pages(texts: Sequence[str]) -> tuple[Page, ...]:
-    pages = []
-    start = 0
-    for number, text in enumerate(texts, start=1):
-        pages.append(Page(number, start, start + len(text)))
-        start += len(text) + len(PARAGRAPH)
-    return tuple(pages)
-
-
-def _headings(
-    text: str, pages: Sequence[Page], outline: Sequence[tuple[int, int, str]]
-) -> tuple[Heading, ...]:
-    headings: list[Heading] = []
-    last = 0
-    for level, index, title in outline:
-        page = pages[index]
-        if page.end < last:
-            continue  # an outline that jumps back describes no order of reading
-        words = re.compile(r"\s+".join(map(re.escape, title.split())), re.IGNORECASE)
-        match = words.search(text, max(page.start, last), page.end)
-        last = match.start() if match else max(page.start, last)
-        headings.append(Heading(last, level, title))
-    return tuple(headings)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from asbuilt.pages import Word
 from asbuilt.roles import Image, Ocr
 
-__all__ = ["Upright", "upright"]
+__all__ = ["Upright", "straightened", "upright"]
 
 Points = NDArray[np.float32]
 Letters = NDArray[np.float64]
@@ -73,6 +73,12 @@ def upright(image: Image, *, ocr: Ocr | None = None) -> Upright:
     result, tilt = _straight(turned, skew)
     both = np.vstack((tilt, [0, 0, 1])) @ np.vstack((_quarter_matrix(image, quarter), [0, 0, 1]))
     return Upright(result, rotation, round(skew, 2), both[:2])
+
+
+def straightened(image: Image, *, rotation: int, skew: float) -> Image:
+    """`image` as `upright` gives it, where these are the `rotation` and `skew` that it found."""
+    turned = np.ascontiguousarray(np.rot90(image, rotation // 90))
+    return turned if abs(skew) < _STILL else _straight(turned, skew)[0]
 
 
 def _small(image: Image) -> Image:

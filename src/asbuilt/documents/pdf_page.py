@@ -1,0 +1,119 @@
+"""A page of a PDF -> its marks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from asbuilt.documents.pdf_file import PdfPage
+from asbuilt.documents.pdf_marks import Drawing, read_drawing
+from asbuilt.documents.pdf_text import read_text_layer
+from asbuilt.documents.scan import PixelReaders, read_region, read_scan
+from asbuilt.documents.triage import Triage, triage
+from asbuilt.documents.worker import Setup
+from asbuilt.pages import Box, PageMarks, Ruling, Word
+
+__all__ = ["read_pdf_page", "turned_back"]
+
+_GREY_DPI = 72.0  # a pixel a point
+
+
+def read_pdf_page(
+    page: PdfPage, *, number: int, setup: Setup, readers: PixelReaders, may_ocr: bool = True
+) -> PageMarks | None:
+    """The marks of a page, from its text layer and, where that does not do, its pixels.
+
+    None when it needs OCR and `may_ocr` is False.
+    """
+    layer = read_text_layer(page)
+    drawing = read_drawing(page)
+    area = Box(0.0, 0.0, page.width, page.height)
+    found = triage(layer, drawing, area, page.grey(dpi=_GREY_DPI))
+    if setup.ocr_pages == "always":
+        found = replace(found, whole=True)
+    elif setup.ocr_pages == "never":
+        found = _without_pixels(found, "OCR is off (ocr_pages)")
+    elif readers.missing and (found.whole or found.regions or found.compare):
+        found = _without_pixels(found, readers.missing)
+    if not may_ocr and (found.whole or found.regions or found.compare):
+        return None
+    turn = layer.turn
+    if found.whole:
+        return read_scan(
+            page.picture(dpi=setup.dpi), number=number, dpi=setup.dpi, readers=readers, flags=found.flags
+        )
+    marks = turned_back(_marks(page, number, found, drawing), turn)
+    if found.compare or found.regions:
+        picture = np.ascontiguousarray(np.rot90(page.picture(dpi=setup.dpi), turn // 90))
+        if found.compare and not readers.agree(picture, marks.words, dpi=setup.dpi):
+            flags = (*found.flags, "text layer disagrees with the pixels: read from the pixels")
+            shown = page.picture(dpi=setup.dpi)
+            return read_scan(shown, number=number, dpi=setup.dpi, readers=readers, flags=flags)
+        for region in found.regions:
+            box = _turned_box(region, page.width, page.height, turn)
+            marks = read_region(marks, picture, box, dpi=setup.dpi, readers=readers)
+    return marks
+
+
+def turned_back(marks: PageMarks, turn: int) -> PageMarks:
+    """A page that is turned `turn` degrees clockwise, upright."""
+    if turn == 0:
+        return marks
+    width, height = marks.width, marks.height
+
+    def box(each: Box) -> Box:
+        return _turned_box(each, width, height, turn).rounded()
+
+    def ruling(each: Ruling) -> Ruling:
+        left, top, right, bottom = box(Box(*each[:4]))
+        return Ruling(left, top, right, bottom, each.width)
+
+    return replace(
+        marks,
+        width=height if turn % 180 else width,
+        height=width if turn % 180 else height,
+        words=tuple(replace(word, box=box(word.box)) for word in marks.words),
+        rulings=tuple(map(ruling, marks.rulings)),
+        pictures=tuple(map(box, marks.pictures)),
+        rotation=(marks.rotation + turn) % 360,
+    )
+
+
+def _turned_box(box: Box, width: float, height: float, turn: int) -> Box:
+    if turn == 90:
+        return Box(box.top, width - box.right, box.bottom, width - box.left)
+    if turn == 180:
+        return Box(width - box.right, height - box.bottom, width - box.left, height - box.top)
+    if turn == 270:
+        return Box(height - box.bottom, box.left, height - box.top, box.right)
+    return box
+
+
+def _without_pixels(found: Triage, why: str) -> Triage:
+    """What is left when nothing can read pixels."""
+    flags = found.flags
+    if found.whole:
+        flags = (*flags, f"page has no text that can be used, and was not read from its pixels: {why}")
+    elif found.compare:
+        flags = (*flags, f"text layer was not compared with the pixels: {why}")
+    elif found.regions:
+        flags = (*flags, f"pictures on the page were not searched for text: {why}")
+    return replace(found, whole=False, regions=(), compare=False, flags=flags)
+
+
+def _marks(page: PdfPage, number: int, found: Triage, drawing: Drawing) -> PageMarks:
+    area = page.width * page.height
+    words: tuple[Word, ...] = tuple(word.word for word in found.words)
+    flags = (*found.flags, "drawing is too large: rulings are incomplete") if drawing.cut else found.flags
+    # A picture of the whole page is its ground and no figure on it.
+    pictures = tuple(each.box for each in drawing.pictures if not words or each.box.area < 0.9 * area)
+    return PageMarks(
+        number,
+        round(page.width, 2),
+        round(page.height, 2),
+        words,
+        tuple(drawing.rulings),
+        pictures,
+        flags=flags,
+    )

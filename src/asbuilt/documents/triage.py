@@ -1,0 +1,180 @@
+"""Which source to believe for a page: its text layer, its pixels, or each for a part.
+
+A text layer is data that nobody sees. Words without ink where they claim to stand are left out; a
+layer of characters that no language has is not used; one that lies over or under a picture of the
+page is compared with the picture. All but the comparison looks at the layer and at one small grey
+rendering, so that an honest page costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asbuilt.documents.pdf_marks import Drawing, Picture
+from asbuilt.documents.pdf_text import LayerWord, TextLayer
+from asbuilt.pages import Box
+
+__all__ = ["Triage", "garbled", "has_ink", "looks_like_text", "triage"]
+
+_CONTRAST = 10  # grey levels of 255 between ink and ground: fainter is not seen
+
+_REGION = 0.02  # share of the page below which a picture is not searched for text
+_COVERED = 0.6  # share of a word's box
+_NOT_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x9f]")
+_LATIN_WORD = re.compile(r"[A-Za-z]{4,}")
+_VOWELS = re.compile("[aeiouyAEIOUY]")
+
+
+@dataclass(frozen=True, slots=True)
+class Triage:
+    """`words`: those of the layer that can be believed. `whole`: read the page from its pixels.
+    `regions`: parts to read from the pixels besides. `compare`: believe the words only if a few lines
+    of them agree with the pixels."""
+
+    words: tuple[LayerWord, ...] = ()
+    whole: bool = False
+    regions: tuple[Box, ...] = ()
+    compare: bool = False
+    flags: tuple[str, ...] = ()
+
+
+def triage(layer: TextLayer, drawing: Drawing, page: Box, grey: NDArray[np.uint8]) -> Triage:
+    """`grey` shows the page at 72 dpi; `page` is its box, as shown."""
+    flags: list[str] = []
+    on_page = [word for word in layer.words if _mostly_inside(word.word.box, page)]
+    _note(flags, len(layer.words) - len(on_page), "off the page")
+    words = _without_doubles(on_page)
+    straight = [word for word in words if _along_an_axis(word.angle)]
+    if len(straight) < len(words) / 2:
+        return Triage(whole=True, flags=(*flags, "text layer is slanted: read from the pixels"))
+    if slanted := [word.word.text for word in words if not _along_an_axis(word.angle)]:
+        flags.append(f"slanted text left out: {' '.join(slanted)[:60]!r}")
+    claims, plain = _split_claims(straight, drawing)
+    seen = [word for word in plain if has_ink(grey, word.word.box)]
+    _note(flags, len(plain) - len(seen), "that cannot be seen")
+    if not seen and not claims:
+        if flags and not drawing.pictures and not _any_ink(grey):
+            return Triage(flags=tuple(flags))
+        return Triage(whole=_any_ink(grey), flags=tuple(flags))
+    if garbled([*seen, *claims]):
+        return Triage(whole=True, flags=(*flags, "text layer is garbled: read from the pixels"))
+    if len(claims) > len(seen):
+        return Triage((*seen, *claims), compare=True, flags=tuple(flags))
+    _note(flags, len(claims), "under a picture")
+    regions = _unread_pictures(drawing.pictures, seen, claims, page, grey)
+    return Triage(tuple(seen), regions=regions, flags=tuple(flags))
+
+
+def has_ink(grey: NDArray[np.uint8], box: Box) -> bool:
+    """Whether anything stands out in the box; `grey` at 72 dpi."""
+    # A third of a line's height off above and below: its neighbours and rulings reach in there.
+    trim = 0.15 * box.height if box.height > 6 else 0.0
+    top, bottom = int(box.top + trim), int(np.ceil(box.bottom - trim))
+    part = grey[max(0, top) : max(top + 1, bottom), max(0, int(box.left)) : max(1, int(np.ceil(box.right)))]
+    return part.size > 0 and int(part.max()) - int(part.min()) >= _CONTRAST
+
+
+def garbled(words: Sequence[LayerWord]) -> bool:
+    """Whether the characters cannot be what is printed: fonts without a character map, codes of no
+    script, or Latin words without vowels."""
+    texts = [word.word.text for word in words]
+    characters = sum(map(len, texts))
+    if not characters:
+        return False
+    odd = sum(len(_NOT_TEXT.findall(text)) for text in texts)
+    unmapped = sum(len(word.word.text) for word in words if not word.mapped)
+    if (odd + unmapped) / characters > 0.2:
+        return True
+    latin = [word for text in texts for word in _LATIN_WORD.findall(text)]
+    # In 20 languages in Latin script under 6 % of the words of four letters and more have no vowel;
+    # abbreviations raise it on forms.
+    return len(latin) >= 20 and sum(not _VOWELS.search(word) for word in latin) / len(latin) > 0.4
+
+
+def looks_like_text(grey: NDArray[np.uint8]) -> bool:
+    """Whether a picture, at 72 dpi, may hold lines of text: much of it one light or dark ground, and
+    bands of rows that change often between ink and ground with calmer rows between them."""
+    if min(grey.shape) < 8:
+        return False
+    step = np.abs(np.diff(grey.astype(np.int16), axis=1)) > 40
+    ground = np.bincount(grey.ravel() >> 4, minlength=16).max() / grey.size
+    changes = step.sum(axis=1)
+    busy = changes >= max(6, 0.03 * grey.shape[1])
+    bands = int(np.count_nonzero(np.diff(busy.astype(np.int8)) == 1)) + int(busy[0])
+    return bool(ground > 0.35 and bands >= 1 and 0.02 < busy.mean() < 0.95)
+
+
+def _note(flags: list[str], count: int, where: str) -> None:
+    if count:
+        flags.append(f"hidden text left out: {count} {'word' if count == 1 else 'words'} {where}")
+
+
+def _any_ink(grey: NDArray[np.uint8]) -> bool:
+    return int(grey.max()) - int(grey.min()) >= _CONTRAST
+
+
+def _mostly_inside(box: Box, page: Box) -> bool:
+    return box.overlap(page) >= 0.5 * box.area and box.overlap(page) > 0
+
+
+def _along_an_axis(angle: float) -> bool:
+    return min(angle % 90, 90 - angle % 90) <= 8
+
+
+def _without_doubles(words: Sequence[LayerWord]) -> list[LayerWord]:
+    """Shadows and bold type made by printing twice leave one word."""
+    kept: dict[str, list[Box]] = {}
+    result = []
+    for word in words:
+        box = word.word.box
+        reach = 0.25 * max(1.0, min(box.width, box.height))
+        others = kept.setdefault(word.word.text, [])
+        if any(abs(box.left - other.left) <= reach and abs(box.top - other.top) <= reach for other in others):
+            continue
+        others.append(box)
+        result.append(word)
+    return result
+
+
+def _split_claims(words: Sequence[LayerWord], drawing: Drawing) -> tuple[list[LayerWord], list[LayerWord]]:
+    """Words that claim what a picture shows, as they are invisible on it or lie under it, and the
+    others. What is invisible and on no picture is among the others, and will have no ink."""
+    if not drawing.pictures:
+        return [], list(words)
+    claims, plain = [], []
+    for word in words:
+        box = word.word.box
+        wanted = _COVERED * box.area
+        over = [picture for picture in drawing.pictures if picture.box.overlap(box) >= wanted]
+        order = drawing.orders.get(word.item, len(drawing.orders))
+        if any(word.invisible or picture.order > order for picture in over):
+            claims.append(word)
+        else:
+            plain.append(word)
+    return claims, plain
+
+
+def _unread_pictures(
+    pictures: Sequence[Picture],
+    seen: Sequence[LayerWord],
+    claims: Sequence[LayerWord],
+    page: Box,
+    grey: NDArray[np.uint8],
+) -> tuple[Box, ...]:
+    """Pictures that may hold text that the layer does not have."""
+    regions = []
+    for picture in pictures:
+        box = picture.box
+        if box.area < _REGION * page.area or min(box.width, box.height) < 12:
+            continue
+        inside = sum(word.word.box.area for word in seen if box.overlap(word.word.box) > 0)
+        claimed = any(box.overlap(word.word.box) > 0 for word in claims)
+        part = grey[int(box.top) : int(box.bottom) + 1, int(box.left) : int(box.right) + 1]
+        if claimed or (inside < 0.03 * box.area and looks_like_text(part)):
+            regions.append(box)
+    return tuple(regions)
