@@ -26,7 +26,7 @@ _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP")
 _MAX_BYTES = 600_000_000  # of one decoded page
 _MAX_PIXELS = 36_000_000  # that are worked on: A4 at 600 dpi
 _MAX_SIDE = 65_500
-_BELIEVED_DPI = (100.0, 1300.0)  # 72 and 96 are what programs write that know no better
+_BELIEVED_DPI = (99.0, 1300.0)  # 72 and 96 are what programs write that know no better
 _LONG_SIDE_IN = 11.0  # of a page whose scale is unknown
 _TURNS = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -151,6 +151,9 @@ def _reduced(frame: Pillow.Image, aspect: float) -> Pillow.Image:
 
 
 def _orientation(frame: Pillow.Image) -> int:
+    """EXIF's value, where Pillow does not apply it itself."""
+    if frame.format == "TIFF":
+        return 1
     try:
         return int(frame.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # the data of a broken camera say nothing, in many ways

@@ -6,6 +6,7 @@ Runs in the page worker only: PDFium is not thread-safe, and a file may bring th
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -141,6 +142,10 @@ class PdfPage:
     def own_turn(self) -> int:
         """The page's /Rotate: degrees clockwise by which it is shown turned."""
         return 90 * self._turns
+
+    def affordable(self, dpi: float, *, pixels: int = _MAX_PIXELS) -> float:
+        """`dpi`, or the most at which the page has no more than `pixels`."""
+        return min(dpi, 72 * math.sqrt(pixels / max(1.0, (self.width + 1) * (self.height + 1))))
 
     def grey(self, *, dpi: float) -> NDArray[np.uint8]:
         """The shown page in grey, shape (height, width)."""

@@ -16,7 +16,7 @@ from asbuilt.pages import Box, PageMarks, Ruling, Word
 
 __all__ = ["read_pdf_page", "turned_back"]
 
-_GREY_DPI = 72.0  # a pixel a point
+_GREY_DPI, _GREY_PIXELS = 72.0, 16_000_000  # a pixel a point, on pages up to 55 inches square
 
 
 def read_pdf_page(
@@ -29,30 +29,31 @@ def read_pdf_page(
     layer = read_text_layer(page)
     drawing = read_drawing(page)
     area = Box(0.0, 0.0, page.width, page.height)
-    found = triage(layer, drawing, area, page.grey(dpi=_GREY_DPI))
+    grey_dpi = page.affordable(_GREY_DPI, pixels=_GREY_PIXELS)
+    found = triage(layer, drawing, area, page.grey(dpi=grey_dpi), scale=grey_dpi / 72)
     if setup.ocr_pages == "always":
         found = replace(found, whole=True)
     elif setup.ocr_pages == "never":
         found = _without_pixels(found, "OCR is off (ocr_pages)")
-    elif readers.missing and (found.whole or found.regions or found.compare):
-        found = _without_pixels(found, readers.missing)
-    if not may_ocr and (found.whole or found.regions or found.compare):
-        return None
+    if found.whole or found.regions or found.compare:
+        if not may_ocr:
+            return None
+        if readers.missing:
+            found = _without_pixels(found, readers.missing)
     turn = layer.turn
+    dpi = page.affordable(setup.dpi)
     if found.whole:
-        return read_scan(
-            page.picture(dpi=setup.dpi), number=number, dpi=setup.dpi, readers=readers, flags=found.flags
-        )
+        return read_scan(page.picture(dpi=dpi), number=number, dpi=dpi, readers=readers, flags=found.flags)
     marks = turned_back(_marks(page, number, found, drawing), turn)
     if found.compare or found.regions:
-        picture = np.ascontiguousarray(np.rot90(page.picture(dpi=setup.dpi), turn // 90))
-        if found.compare and not readers.agree(picture, marks.words, dpi=setup.dpi):
+        shown = page.picture(dpi=dpi)
+        picture = np.ascontiguousarray(np.rot90(shown, turn // 90))
+        if found.compare and not readers.agree(picture, marks.words, dpi=dpi):
             flags = (*found.flags, "text layer disagrees with the pixels: read from the pixels")
-            shown = page.picture(dpi=setup.dpi)
-            return read_scan(shown, number=number, dpi=setup.dpi, readers=readers, flags=flags)
+            return read_scan(shown, number=number, dpi=dpi, readers=readers, flags=flags)
         for region in found.regions:
             box = _turned_box(region, page.width, page.height, turn)
-            marks = read_region(marks, picture, box, dpi=setup.dpi, readers=readers)
+            marks = read_region(marks, picture, box, dpi=dpi, readers=readers)
     return marks
 
 

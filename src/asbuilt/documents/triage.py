@@ -8,6 +8,7 @@ rendering, so that an honest page costs a few milliseconds.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,8 +44,10 @@ class Triage:
     flags: tuple[str, ...] = ()
 
 
-def triage(layer: TextLayer, drawing: Drawing, page: Box, grey: NDArray[np.uint8]) -> Triage:
-    """`grey` shows the page at 72 dpi; `page` is its box, as shown."""
+def triage(
+    layer: TextLayer, drawing: Drawing, page: Box, grey: NDArray[np.uint8], *, scale: float = 1.0
+) -> Triage:
+    """`grey` shows the page, `scale` pixels a point; `page` is its box, as shown."""
     flags: list[str] = []
     on_page = [word for word in layer.words if _mostly_inside(word.word.box, page)]
     _note(flags, len(layer.words) - len(on_page), "off the page")
@@ -55,7 +58,8 @@ def triage(layer: TextLayer, drawing: Drawing, page: Box, grey: NDArray[np.uint8
     if slanted := [word.word.text for word in words if not _along_an_axis(word.angle)]:
         flags.append(f"slanted text left out: {' '.join(slanted)[:60]!r}")
     claims, plain = _split_claims(straight, drawing)
-    seen = [word for word in plain if has_ink(grey, word.word.box)]
+    # On a page that is shown much smaller, letters are too faint to be missed.
+    seen = plain if scale < 0.5 else [word for word in plain if has_ink(grey, word.word.box, scale=scale)]
     _note(flags, len(plain) - len(seen), "that cannot be seen")
     if not seen and not claims:
         if flags and not drawing.pictures and not _any_ink(grey):
@@ -66,16 +70,17 @@ def triage(layer: TextLayer, drawing: Drawing, page: Box, grey: NDArray[np.uint8
     if len(claims) > len(seen):
         return Triage((*seen, *claims), compare=True, flags=tuple(flags))
     _note(flags, len(claims), "under a picture")
-    regions = _unread_pictures(drawing.pictures, seen, claims, page, grey)
+    regions = _unread_pictures(drawing.pictures, seen, claims, page, grey, scale)
     return Triage(tuple(seen), regions=regions, flags=tuple(flags))
 
 
-def has_ink(grey: NDArray[np.uint8], box: Box) -> bool:
-    """Whether anything stands out in the box; `grey` at 72 dpi."""
-    # A third of a line's height off above and below: its neighbours and rulings reach in there.
+def has_ink(grey: NDArray[np.uint8], box: Box, *, scale: float = 1.0) -> bool:
+    """Whether anything stands out in the box; `grey` has `scale` pixels a point."""
+    # Less what neighbours and rulings reach into from above and below.
     trim = 0.15 * box.height if box.height > 6 else 0.0
-    top, bottom = int(box.top + trim), int(np.ceil(box.bottom - trim))
-    part = grey[max(0, top) : max(top + 1, bottom), max(0, int(box.left)) : max(1, int(np.ceil(box.right)))]
+    left, right = int(box.left * scale), math.ceil(box.right * scale)
+    top, bottom = int((box.top + trim) * scale), math.ceil((box.bottom - trim) * scale)
+    part = grey[max(0, top) : max(top + 1, bottom), max(0, left) : max(left + 1, right)]
     return part.size > 0 and int(part.max()) - int(part.min()) >= _CONTRAST
 
 
@@ -90,10 +95,10 @@ def garbled(words: Sequence[LayerWord]) -> bool:
     unmapped = sum(len(word.word.text) for word in words if not word.mapped)
     if (odd + unmapped) / characters > 0.2:
         return True
-    latin = [word for text in texts for word in _LATIN_WORD.findall(text)]
-    # In 20 languages in Latin script under 6 % of the words of four letters and more have no vowel;
-    # abbreviations raise it on forms.
-    return len(latin) >= 20 and sum(not _VOWELS.search(word) for word in latin) / len(latin) > 0.4
+    latin = "".join(word for text in texts for word in _LATIN_WORD.findall(text))
+    # Of the plain letters in languages with Latin script 33 % and more are vowels; of letters in the
+    # codes of another font, or moved along the alphabet, as many as chance gives.
+    return len(latin) >= 100 and len(_VOWELS.findall(latin)) < 0.28 * len(latin)
 
 
 def looks_like_text(grey: NDArray[np.uint8]) -> bool:
@@ -165,6 +170,7 @@ def _unread_pictures(
     claims: Sequence[LayerWord],
     page: Box,
     grey: NDArray[np.uint8],
+    scale: float,
 ) -> tuple[Box, ...]:
     """Pictures that may hold text that the layer does not have."""
     regions = []
@@ -174,7 +180,8 @@ def _unread_pictures(
             continue
         inside = sum(word.word.box.area for word in seen if box.overlap(word.word.box) > 0)
         claimed = any(box.overlap(word.word.box) > 0 for word in claims)
-        part = grey[int(box.top) : int(box.bottom) + 1, int(box.left) : int(box.right) + 1]
+        left, top, right, bottom = (int(edge * scale) for edge in box)
+        part = grey[top : bottom + 1, left : right + 1]
         if claimed or (inside < 0.03 * box.area and looks_like_text(part)):
             regions.append(box)
     return tuple(regions)

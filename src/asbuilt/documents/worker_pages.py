@@ -67,6 +67,7 @@ class WorkerPages:
     ) -> None:
         self._kind, self._max_pages = kind, max_pages
         self._main = _Desk(setup, limits)
+        self._has_ocr = setup.ocr is not None
         # Only the first one reads pixels: the models of OCR take memory, and use every core.
         self._others = [
             _Desk(replace(setup, ocr=None, second=None), limits) for _ in range(max(1, workers) - 1)
@@ -88,7 +89,7 @@ class WorkerPages:
         numbers = iter(range(first, count + 1))
         texts = 0
         for number in numbers:
-            page = self._main.page(file, number)
+            page = self._any_page(file, number)
             yield page
             texts = texts + 1 if page.kind == "text" and page.words else 0
             if self._others and texts >= 2 and count - number >= _SHARED_FROM:
@@ -113,7 +114,7 @@ class WorkerPages:
         def read(number: int) -> PageLayout | None:
             desk = free.get()
             try:
-                return desk.page(file, number) if desk is self._main else desk.text_page(file, number)
+                return desk.page(file, number, may_ocr=desk is self._main or not self._has_ocr)
             finally:
                 free.put(desk)
 
@@ -130,7 +131,12 @@ class WorkerPages:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def _finished(self, file: _File, number: int, future: Future[PageLayout | None]) -> PageLayout:
-        return future.result() or self._main.page(file, number)
+        return future.result() or self._any_page(file, number)
+
+    def _any_page(self, file: _File, number: int) -> PageLayout:
+        page = self._main.page(file, number, may_ocr=True)
+        assert page is not None
+        return page
 
 
 class _Desk:
@@ -150,15 +156,6 @@ class _Desk:
         with self._lock:
             return self._contents(file)
 
-    def page(self, file: _File, number: int) -> PageLayout:
-        page = self._page(file, number, may_ocr=True)
-        assert page is not None
-        return page
-
-    def text_page(self, file: _File, number: int) -> PageLayout | None:
-        """None where the page needs OCR."""
-        return self._page(file, number, may_ocr=False)
-
     def picture(self, file: _File, page: PageLayout, dpi: float, box: Box | None) -> Image:
         task = ("picture", page.number, page.rotation, page.skew, dpi, box)
         with self._lock:
@@ -168,7 +165,8 @@ class _Desk:
                 raise ReadError(f"page {page.number} of {file.name!r} cannot be drawn: {lost}.") from lost
         return np.frombuffer(body, np.uint8).reshape(answer["shape"]).copy()
 
-    def _page(self, file: _File, number: int, *, may_ocr: bool) -> PageLayout | None:
+    def page(self, file: _File, number: int, *, may_ocr: bool) -> PageLayout | None:
+        """None when it needs OCR and `may_ocr` is False."""
         with self._lock:
             reason = ""
             for _ in range(2):
