@@ -12,7 +12,7 @@ from asbuilt.documents.pdf import PdfReader
 from asbuilt.documents.rst import RstReader
 from asbuilt.documents.text import TextReader
 from asbuilt.roles import Reader
-from asbuilt.testing.reader_contract import ReaderContract
+from asbuilt.testing.reader_contract import PagedReaderContract, ReaderContract
 
 NOT_TEXT = {"nul.bin": b"abc\0def", "controls.bin": bytes(range(1, 32)) * 20, "blank.txt": b" \n\t\r\n"}
 
@@ -82,7 +82,7 @@ class TestHtmlReaderContract(ReaderContract):
         }
 
 
-class TestPdfReaderContract(ReaderContract):
+class TestPdfReaderContract(PagedReaderContract):
     @pytest.fixture
     def reader(self) -> Reader:
         return PdfReader(max_pages=5)

@@ -1,18 +1,23 @@
-"""What every Reader must do: sound positions, the same answer every time, and ReadError for the rest."""
+"""What every Reader must do: sound positions, the same answer every time, and ReadError for the rest.
+
+A PagedReader must also give pages whose words, lines, blocks and cells fit together, from any page on.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import pytest
 
 from asbuilt.errors import ReadError
-from asbuilt.roles import Reader
+from asbuilt.pages import PageLayout, Table, page_from_json, page_to_json
+from asbuilt.roles import PagedReader, Reader
 from asbuilt.types import Document
 
-__all__ = ["ReaderContract"]
+__all__ = ["PagedReaderContract", "ReaderContract", "check_page"]
 
 _DAMAGED = 40
 
@@ -127,3 +132,123 @@ class ReaderContract:
                 except ReadError:
                     continue
                 document.text.encode()
+
+
+def check_page(page: PageLayout) -> None:
+    """Fail unless the parts of a page fit together: text, words, lines, blocks, tables and figures."""
+    count = len(page.words)
+    assert page.width > 0
+    assert page.height > 0
+    end = 0
+    for word in page.words:
+        assert word.text
+        assert not any(map(str.isspace, word.text))
+        assert word.start >= end, "words stand in the order of the text"
+        end = word.end
+        assert page.text[word.start : end] == word.text
+        assert word.box == word.box.rounded()
+        assert word.box.left <= word.box.right
+        assert word.box.top <= word.box.bottom
+        assert 0 <= word.confidence <= 1
+        assert word.place or page.kind != "drawn", "a drawn word says where in the file it is from"
+    outside = [word for word in page.words if not _is_within(page, *word.box)]
+    assert not outside
+    in_lines = [number for line in page.lines for number in range(line.first, line.end)]
+    assert in_lines == sorted(set(in_lines)), "a word is in one line at most"
+    assert not in_lines or in_lines[-1] < count
+    for block in page.blocks:
+        assert 0 <= block.first <= block.end <= count
+        assert _is_within(page, *block.box)
+        if block.kind in ("table", "figure"):
+            items: Sequence[object] = page.tables if block.kind == "table" else page.figures
+            assert block.item is not None
+            assert 0 <= block.item < len(items)
+        if block.kind == "heading":
+            assert block.level >= 1
+    for table in page.tables:
+        _check_table(page, table)
+    assert page_from_json(page_to_json(page)) == page
+
+
+def _check_table(page: PageLayout, table: Table) -> None:
+    assert _is_within(page, *table.box)
+    taken: set[tuple[int, int]] = set()
+    assert [(cell.row, cell.column) for cell in table.cells] == sorted(
+        (cell.row, cell.column) for cell in table.cells
+    )
+    for cell in table.cells:
+        assert 0 <= cell.first <= cell.end <= len(page.words)
+        assert cell.row_span >= 1
+        assert cell.column_span >= 1
+        places = {
+            (row, column)
+            for row in range(cell.row, cell.row + cell.row_span)
+            for column in range(cell.column, cell.column + cell.column_span)
+        }
+        assert not places & taken, "a place of the grid is in one cell"
+        taken |= places
+    assert all(row < table.rows and column < table.columns for row, column in taken)
+
+
+_SLACK = 1.0  # points; boxes of glyphs may hang over the edge a little
+
+
+def _is_within(page: PageLayout, left: float, top: float, right: float, bottom: float) -> bool:
+    return (
+        left >= -_SLACK and top >= -_SLACK and right <= page.width + _SLACK and bottom <= page.height + _SLACK
+    )
+
+
+class PagedReaderContract(ReaderContract):
+    """The contract of readers that give pages; the same fixtures."""
+
+    @pytest.fixture
+    def paged(self, reader: Reader) -> PagedReader:
+        """The reader under test, as what it claims to be."""
+        assert isinstance(reader, PagedReader)
+        return reader
+
+    @pytest.fixture
+    def layouts(self, paged: PagedReader, samples: Mapping[str, bytes]) -> dict[str, list[PageLayout]]:
+        """The pages of the samples by name."""
+        return {name: list(paged.pages(data, name=name)) for name, data in samples.items()}
+
+    def test_pages_count_from_one(self, layouts: Mapping[str, list[PageLayout]]) -> None:
+        for pages in layouts.values():
+            assert [page.number for page in pages] == list(range(1, len(pages) + 1)) != []
+
+    def test_parts_of_a_page_fit_together(self, layouts: Mapping[str, list[PageLayout]]) -> None:
+        for pages in layouts.values():
+            for page in pages:
+                check_page(page)
+
+    def test_pages_from_any_number_on(
+        self, paged: PagedReader, samples: Mapping[str, bytes], layouts: Mapping[str, list[PageLayout]]
+    ) -> None:
+        for name, data in samples.items():
+            for first in range(1, len(layouts[name]) + 2):
+                assert list(paged.pages(data, name=name, first=first)) == layouts[name][first - 1 :]
+
+    def test_pages_may_be_left_half_way(
+        self, paged: PagedReader, samples: Mapping[str, bytes], layouts: Mapping[str, list[PageLayout]]
+    ) -> None:
+        for name, data in samples.items():
+            assert list(islice(paged.pages(data, name=name), 1)) == layouts[name][:1]
+            assert list(paged.pages(data, name=name)) == layouts[name]
+
+    def test_text_is_that_of_the_pages(
+        self, paged: PagedReader, samples: Mapping[str, bytes], layouts: Mapping[str, list[PageLayout]]
+    ) -> None:
+        for name, data in samples.items():
+            document = paged.read(data, name=name)
+            assert document.text == "\n\n".join(page.text for page in layouts[name])
+            for span, page in zip(document.pages, layouts[name], strict=True):
+                assert document.text[span.start : span.end] == page.text
+            assert paged.read(data, name=name, pages=iter(layouts[name])) == document
+
+    def test_recipe_is_stated_and_kept(self, paged: PagedReader, samples: Mapping[str, bytes]) -> None:
+        recipe = paged.recipe
+        assert recipe.strip()
+        for name, data in samples.items():
+            assert paged.read(data, name=name).metadata["reading"] == recipe
+        assert paged.recipe == recipe
