@@ -128,6 +128,11 @@ def test_sizes_follow_the_matrix_and_fonts_tell_their_weight() -> None:
         (b"(co-) Tj T* (operate) Tj", ["co-", "operate"]),
         (b"[(Amount) -4000 (due)] TJ", ["Amount", "due"]),
         (b"[(T) 20 (otal)] TJ", ["Total"]),
+        (
+            b"[(I) -500 (N) -500 (V) -500 (O) -500 (I) -500 (C) -500 (E) -1500 (N) -500 (O)] TJ",
+            ["INVOICE", "N", "O"],
+        ),
+        (b"(A B C 1 2 3 4 5) Tj", ["A", "B", "C", "1", "2", "3", "4", "5"]),
         (b"(one  two\\tthree) Tj", ["one", "two", "three"]),
     ],
 )

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
+from tests.documents import hard_files
 from tests.documents import samples as files
 
 from asbuilt.documents.docx import DocxReader
 from asbuilt.documents.html import HtmlReader
+from asbuilt.documents.image import ImageReader
 from asbuilt.documents.markdown import MarkdownReader
 from asbuilt.documents.pdf import PdfReader
 from asbuilt.documents.rst import RstReader
@@ -84,8 +86,10 @@ class TestHtmlReaderContract(ReaderContract):
 
 class TestPdfReaderContract(PagedReaderContract):
     @pytest.fixture
-    def reader(self) -> Reader:
-        return PdfReader(max_pages=5)
+    def reader(self) -> Iterator[Reader]:
+        reader = PdfReader(max_pages=5, ocr_pages="never")
+        yield reader
+        reader.close()
 
     @pytest.fixture
     def samples(self) -> Mapping[str, bytes]:
@@ -106,6 +110,32 @@ class TestPdfReaderContract(PagedReaderContract):
             "scan.pdf": files.image_pdf(),
             "pageless.pdf": files.pageless_pdf(),
             "long.pdf": files.pdf([["page"]] * 6),
+        }
+
+
+class TestImageReaderContract(ReaderContract):
+    @pytest.fixture
+    def reader(self) -> Iterator[Reader]:
+        reader = ImageReader(ocr=hard_files.FixedOcr(), max_pages=2)
+        yield reader
+        reader.close()
+
+    @pytest.fixture
+    def samples(self) -> Mapping[str, bytes]:
+        page = hard_files.photographed(dpi=50)
+        return {
+            "page.png": hard_files.encoded(page),
+            "page.jpg": hard_files.encoded(page, "JPEG"),
+            "leaves.tif": hard_files.encoded(page, "TIFF", save_all=True, append_images=[page]),
+        }
+
+    @pytest.fixture
+    def broken(self) -> Mapping[str, bytes]:
+        page = hard_files.photographed(dpi=50)
+        return {
+            "notes.png": b"not an image",
+            "cut.png": hard_files.encoded(page)[:200],
+            "film.tif": hard_files.encoded(page, "TIFF", save_all=True, append_images=[page] * 2),
         }
 
 

@@ -45,16 +45,14 @@ class ImageFile:
 
     def __init__(self, data: bytes, *, name: str, max_pages: int) -> None:
         Pillow.MAX_IMAGE_PIXELS = None  # our own limit counts bytes, and is no warning
-        try:
-            self._image = Pillow.open(io.BytesIO(data), formats=_FORMATS)
-        except UnidentifiedImageError as error:
-            raise ReadError(
-                f"{name!r} is no image that can be read.", hint=f"Readable: {', '.join(_FORMATS)}."
-            ) from error
-        except Exception as error:  # Pillow raises many kinds on damaged headers
-            raise ReadError(f"{name!r} is a damaged image: {error}.", hint="Get it again.") from error
-        # WebP with several frames is an animation; TIFF with several is a document.
-        self.pages = getattr(self._image, "n_frames", 1) if self._image.format == "TIFF" else 1
+        with _damage_as(f"{name!r} is a damaged image"):
+            try:
+                self._image = Pillow.open(io.BytesIO(data), formats=_FORMATS)
+            except UnidentifiedImageError as error:
+                hint = f"Readable: {', '.join(_FORMATS)}."
+                raise ReadError(f"{name!r} is no image that can be read.", hint=hint) from error
+            # WebP with several frames is an animation; TIFF with several is a document.
+            self.pages = getattr(self._image, "n_frames", 1) if self._image.format == "TIFF" else 1
         self._name = name
         if self.pages > max_pages:
             raise ReadError(
@@ -108,21 +106,17 @@ class ImageFile:
             width = frame.size[0]
             dpi, aspect = _scale(frame)
             turn = _TURNS.get(_orientation(frame))
-            try:
+            with _damage_as("the image is damaged"):
                 image = _reduced(frame, aspect)
                 dpi *= image.size[0] / width
                 image = _on_white(image if turn is None else image.transpose(turn))
-            except (OSError, SyntaxError, ValueError, EOFError) as error:
-                raise ReadError(f"the image is damaged: {error}") from error
         return np.ascontiguousarray(image, np.uint8), dpi
 
     @contextmanager
     def _frame(self, number: int) -> Iterator[Pillow.Image]:
         """One page, not decoded yet. A fresh copy of a single image, as decoding changes it."""
-        try:
+        with _damage_as(f"page {number} is damaged"):
             self._image.seek(number - 1)
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise ReadError(f"page {number} is damaged: {error}") from error
         width, height = self._image.size
         decoded = width * height * len(self._image.getbands())
         if (self._image.format != "JPEG" and decoded > _MAX_BYTES) or max(width, height) > _MAX_SIDE:
@@ -131,6 +125,17 @@ class ImageFile:
                 f"limits are {_MAX_SIDE:,} pixels a side and {_MAX_BYTES / 1e6:,.0f} MB"
             )
         yield self._image
+
+
+@contextmanager
+def _damage_as(what: str) -> Iterator[None]:
+    """Whatever a decoder trips over becomes a ReadError: they raise TypeError and KeyError too."""
+    try:
+        yield
+    except (ReadError, MemoryError):
+        raise
+    except Exception as error:
+        raise ReadError(f"{what}: {error}.") from error
 
 
 def _reduced(frame: Pillow.Image, aspect: float) -> Pillow.Image:

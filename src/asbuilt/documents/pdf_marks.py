@@ -13,16 +13,17 @@ from pypdfium2 import raw
 from asbuilt.documents.pdf_file import PdfPage
 from asbuilt.pages import Box, Ruling, union
 
-__all__ = ["Drawing", "Picture", "read_drawing"]
+__all__ = ["Drawing", "Placed", "read_drawing"]
 
 _THIN = 3.0  # points: what is thinner is a line, filled or stroked
 _SHORT = 6.0  # points: what is shorter is no ruling but part of a letter or a dash
-_MAX_OBJECTS, _MAX_SEGMENTS, _MAX_RULINGS, _MAX_PICTURES = 50_000, 50_000, 5_000, 500
+_MAX_OBJECTS, _MAX_SEGMENTS, _MAX_RULINGS, _MAX_PICTURES, _MAX_COVERS = 50_000, 50_000, 5_000, 500, 2_000
 _MAX_DEPTH = 6
+_OPAQUE = 255
 
 
-class Picture(NamedTuple):
-    """An image on the page, and its place in the drawing order."""
+class Placed(NamedTuple):
+    """Something on the page, and its place in the drawing order."""
 
     box: Box
     order: int
@@ -30,11 +31,12 @@ class Picture(NamedTuple):
 
 @dataclass(slots=True)
 class Drawing:
-    """`orders`: place in the drawing order of each text object, by its address. `cut`: the page has
-    more than was looked at."""
+    """`covers` are opaque rectangles: what is drawn before them is not seen. `orders`: place in the
+    drawing order of each text object, by its address. `cut`: there is more than was looked at."""
 
     rulings: list[Ruling] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    pictures: list[Placed] = field(default_factory=list)
+    covers: list[Placed] = field(default_factory=list)
     orders: dict[int, int] = field(default_factory=dict)
     cut: bool = False
 
@@ -109,7 +111,7 @@ class _DrawingReader:
         left, top = max(box.left, 0.0), max(box.top, 0.0)
         right, bottom = min(box.right, self._page.width), min(box.bottom, self._page.height)
         if right - left > _THIN and bottom - top > _THIN and len(self._drawing.pictures) < _MAX_PICTURES:
-            self._drawing.pictures.append(Picture(Box(left, top, right, bottom).rounded(), self._objects))
+            self._drawing.pictures.append(Placed(Box(left, top, right, bottom).rounded(), self._objects))
 
     def _path(self, item: Any, matrix: _Matrix) -> None:
         fill, stroke = ctypes.c_int(), raw.FPDF_BOOL()
@@ -121,7 +123,10 @@ class _DrawingReader:
             return
         if min(box.width, box.height) <= _THIN:
             self._line_of(box)
-        elif stroke.value:
+            return
+        if fill.value and len(self._drawing.covers) < _MAX_COVERS and _is_opaque_rectangle(item):
+            self._drawing.covers.append(Placed(box, self._objects))
+        if stroke.value:
             self._edges(item, _matrix_of(item).then(matrix))
 
     def _edges(self, item: Any, matrix: _Matrix) -> None:
@@ -188,21 +193,30 @@ def _form_objects(form: Any) -> Iterator[Any]:
         yield raw.FPDFFormObj_GetObject(form, index)
 
 
+def _is_opaque_rectangle(path: Any) -> bool:
+    # Four edges, the last of them drawn or closed: a turned one covers less than its bounds, and few are.
+    if not 4 <= raw.FPDFPath_CountSegments(path) <= 6 or raw.FPDFPageObj_HasTransparency(path):
+        return False
+    colour = [ctypes.c_uint() for _ in range(4)]
+    raw.FPDFPageObj_GetFillColor(path, *map(ctypes.byref, colour))
+    return colour[3].value == _OPAQUE
+
+
 def _matrix_of(item: Any) -> _Matrix:
     matrix = raw.FS_MATRIX(1, 0, 0, 1, 0, 0)
     raw.FPDFPageObj_GetMatrix(item, ctypes.byref(matrix))
     return _Matrix(matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f)
 
 
-def _joined(pictures: list[Picture]) -> list[Picture]:
+def _joined(pictures: list[Placed]) -> list[Placed]:
     """Strips and tiles of one picture made one: scanners and printers cut pictures into bands."""
-    joined: list[Picture] = []
+    joined: list[Placed] = []
     for picture in sorted(pictures, key=lambda each: (each.box.top, each.box.left)):
         for place, other in enumerate(joined):
             stacked = _alike(picture.box.left, other.box.left) and _alike(picture.box.right, other.box.right)
             abreast = _alike(picture.box.top, other.box.top) and _alike(picture.box.bottom, other.box.bottom)
             if (stacked or abreast) and picture.box.grown(1.0).overlap(other.box) > 0:
-                joined[place] = Picture(union((picture.box, other.box)), max(picture.order, other.order))
+                joined[place] = Placed(union((picture.box, other.box)), max(picture.order, other.order))
                 break
         else:
             joined.append(picture)

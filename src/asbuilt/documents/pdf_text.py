@@ -13,8 +13,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 from pypdfium2 import raw
@@ -34,6 +34,7 @@ _BOLD = re.compile(r"bold|black|heavy|demi", re.IGNORECASE)
 _FORCE_BOLD = 1 << 18  # bit 19 of a font descriptor's flags
 _BOLD_WEIGHT = 700
 _MAX_WORDS = 100_000
+_SPACED_LETTERS = 4  # fewer may be the columns of a table, or initials
 
 
 class _Style(NamedTuple):
@@ -80,7 +81,7 @@ def read_text_layer(page: PdfPage) -> TextLayer:
                 turns[round(word.angle / 90) * 90 % 360] += len(word.word.text)
             if len(words) >= _MAX_WORDS:
                 break
-    return TextLayer(tuple(words), turns.most_common(1)[0][0] if turns else 0)
+    return TextLayer(tuple(_spaced_out(words)), turns.most_common(1)[0][0] if turns else 0)
 
 
 class _Characters:
@@ -184,6 +185,35 @@ class _Characters:
         if _BOLD.search(name.value.decode("latin-1")) or flags.value & _FORCE_BOLD:
             return True
         return bool(raw.FPDFText_GetFontWeight(self._text_page, index) >= _BOLD_WEIGHT)
+
+
+def _spaced_out(words: list[LayerWord]) -> Iterator[LayerWord]:
+    """Words of which the letters were set apart (``T O T A L``) made one."""
+    for single, group in groupby(words, lambda each: len(each.word.text) == 1 and each.word.text.isalpha()):
+        letters = list(group)
+        if not single or len(letters) < _SPACED_LETTERS:
+            yield from letters
+            continue
+        run = letters[:1]
+        for letter in letters[1:]:
+            gap = letter.word.box.left - run[-1].word.box.right
+            apart = run[1].word.box.left - run[0].word.box.right if len(run) > 1 else letter.word.font_size
+            level = abs(letter.word.box.top - run[-1].word.box.top) < 0.2 * letter.word.font_size
+            if level and 0 < gap <= 1.3 * apart:
+                run.append(letter)
+            else:
+                yield from _one_word(run)
+                run = [letter]
+        yield from _one_word(run)
+
+
+def _one_word(run: list[LayerWord]) -> Iterator[LayerWord]:
+    if len(run) < _SPACED_LETTERS:
+        yield from run
+        return
+    text = "".join(each.word.text for each in run)
+    box = union(each.word.box for each in run)
+    yield run[0]._replace(word=replace(run[0].word, text=text, box=box))
 
 
 def _around(a: Box, b: Box) -> Box:

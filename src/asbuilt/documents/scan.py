@@ -21,8 +21,9 @@ from asbuilt.roles import Image, Ocr
 
 __all__ = ["PixelReaders", "read_region", "read_scan", "with_second"]
 
-_SAMPLED_LINES = 3
-_AGREEMENT = 60.0  # rapidfuzz ratio: OCR layers of poor scans reach 70 and more, other texts 40
+_SAMPLED_PARTS = 3
+_ALIKE = 60.0  # rapidfuzz ratio of letters: OCR layers of poor scans reach 70 and more, other texts 40
+_SAME_DIGITS = 90.0
 
 
 class PixelReaders:
@@ -65,7 +66,10 @@ class PixelReaders:
             part = _crop(image, box, scale)
             read = " ".join(word.text for word in self.read_once(part, dpi=dpi))
             stated = " ".join(word.text for word in line)
-            if fuzz.ratio(_letters(read), _letters(stated)) < _AGREEMENT:
+            if fuzz.ratio(_letters(read), _letters(stated)) < _ALIKE:
+                return False
+            digits = _digits(stated)
+            if len(digits) >= 3 and fuzz.ratio(_digits(read), digits) < _SAME_DIGITS:
                 return False
         return True
 
@@ -200,7 +204,7 @@ def _shared_out(parts: Sequence[str], text: str) -> list[str]:
 
 
 def _sample(words: Sequence[Word]) -> list[list[Word]]:
-    """The longest lines at the top, in the middle and at the foot of the page."""
+    """The longest line and the one with most digits, which are what is forged, of each third."""
     rows: list[list[Word]] = []
     for word in sorted(words, key=lambda each: (each.box.top + each.box.bottom, each.box.left)):
         middle = (word.box.top + word.box.bottom) / 2
@@ -208,12 +212,26 @@ def _sample(words: Sequence[Word]) -> list[list[Word]]:
             rows[-1].append(word)
         else:
             rows.append([word])
-    share = max(1, -(-len(rows) // _SAMPLED_LINES))
-    longest = [
-        max(rows[start : start + share], key=lambda row: sum(len(word.text) for word in row))
-        for start in range(0, len(rows), share)
-    ]
-    return [sorted(row, key=lambda word: word.box.left) for row in longest]
+    share = max(1, -(-len(rows) // _SAMPLED_PARTS))
+    chosen: list[list[Word]] = []
+    for start in range(0, len(rows), share):
+        part = rows[start : start + share]
+        for row in (max(part, key=_length), max(part, key=_digit_count)):
+            if row not in chosen:
+                chosen.append(row)
+    return [sorted(row, key=lambda word: word.box.left) for row in chosen]
+
+
+def _length(row: Sequence[Word]) -> int:
+    return sum(len(word.text) for word in row)
+
+
+def _digit_count(row: Sequence[Word]) -> int:
+    return sum(len(_digits(word.text)) for word in row)
+
+
+def _digits(text: str) -> str:
+    return "".join(character for character in text if character.isdigit())
 
 
 def _letters(text: str) -> str:

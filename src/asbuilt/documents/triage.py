@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asbuilt.documents.pdf_marks import Drawing, Picture
+from asbuilt.documents.pdf_marks import Drawing, Placed
 from asbuilt.documents.pdf_text import LayerWord, TextLayer
 from asbuilt.pages import Box
 
@@ -51,7 +51,8 @@ def triage(
     flags: list[str] = []
     on_page = [word for word in layer.words if _mostly_inside(word.word.box, page)]
     _note(flags, len(layer.words) - len(on_page), "off the page")
-    words = _without_doubles(on_page)
+    bare = [word for word in on_page if not _is_covered(word, drawing)]
+    words = _without_doubles(bare)
     straight = [word for word in words if _along_an_axis(word.angle)]
     if len(straight) < len(words) / 2:
         return Triage(whole=True, flags=(*flags, "text layer is slanted: read from the pixels"))
@@ -60,10 +61,8 @@ def triage(
     claims, plain = _split_claims(straight, drawing)
     # On a page that is shown much smaller, letters are too faint to be missed.
     seen = plain if scale < 0.5 else [word for word in plain if has_ink(grey, word.word.box, scale=scale)]
-    _note(flags, len(plain) - len(seen), "that cannot be seen")
+    _note(flags, len(on_page) - len(bare) + len(plain) - len(seen), "that cannot be seen")
     if not seen and not claims:
-        if flags and not drawing.pictures and not _any_ink(grey):
-            return Triage(flags=tuple(flags))
         return Triage(whole=_any_ink(grey), flags=tuple(flags))
     if garbled([*seen, *claims]):
         return Triage(whole=True, flags=(*flags, "text layer is garbled: read from the pixels"))
@@ -164,8 +163,16 @@ def _split_claims(words: Sequence[LayerWord], drawing: Drawing) -> tuple[list[La
     return claims, plain
 
 
+def _is_covered(word: LayerWord, drawing: Drawing) -> bool:
+    """Whether an opaque area was drawn over the word later: it cannot be seen, whatever stands there."""
+    if not drawing.covers:
+        return False
+    box, order = word.word.box, drawing.orders.get(word.item, len(drawing.orders))
+    return any(cover.order > order and cover.box.overlap(box) >= 0.8 * box.area for cover in drawing.covers)
+
+
 def _unread_pictures(
-    pictures: Sequence[Picture],
+    pictures: Sequence[Placed],
     seen: Sequence[LayerWord],
     claims: Sequence[LayerWord],
     page: Box,

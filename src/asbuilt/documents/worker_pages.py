@@ -17,7 +17,7 @@ import numpy as np
 
 from asbuilt.documents.paged import Contents, OutlineEntry
 from asbuilt.documents.worker import FileKind, Setup, Worker, WorkerLostError
-from asbuilt.errors import ReadError
+from asbuilt.errors import ReadError, WorldError
 from asbuilt.pages import Box, PageLayout, page_from_json
 from asbuilt.registry import resolve
 from asbuilt.roles import Image, Ocr
@@ -161,8 +161,9 @@ class _Desk:
         with self._lock:
             try:
                 answer, body = self._request(file, task)
-            except WorkerLostError as lost:
-                raise ReadError(f"page {page.number} of {file.name!r} cannot be drawn: {lost}.") from lost
+            except (ReadError, WorldError) as error:  # a lost worker is a WorldError too
+                problem = error.message.rstrip(".")
+                raise ReadError(f"page {page.number} of {file.name!r} cannot be drawn: {problem}.") from error
         return np.frombuffer(body, np.uint8).reshape(answer["shape"]).copy()
 
     def page(self, file: _File, number: int, *, may_ocr: bool) -> PageLayout | None:
