@@ -20,13 +20,14 @@ __all__ = ["LineWord", "line_ink", "line_words"]
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-_CLEAR_GAP = 0.30
-_RATIO = 0.75
 _APART = 1.4
-"""Where no blank was read, words are divided at a gap in the ink that is as wide as `_RATIO` of the
-line's own blanks, or `_CLEAR_GAP` of the height of its ink when it has none, and only between
-characters whose middles are `_APART` times as far apart as usual: in a fixed pitch, narrow characters
-have wide gaps."""
+_OF_BLANKS = 0.75
+_OF_HEIGHT = 0.5
+_FAR = 0.95
+"""Where no blank was read, words are divided at a gap in the ink that is as wide as `_OF_BLANKS` of
+those that were read in the line, between characters whose middles are `_APART` times as far apart as
+usual (in a fixed pitch, narrow characters have wide gaps). A line without blanks is one word unless
+gap and distance are `_OF_HEIGHT` and `_FAR` of its ink's height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,8 @@ def _divided(glyphs: Sequence[Glyph], columns: Mask, *, step: float, size: int) 
     widths = [gap[1] - gap[0] if gap else 0 for gap in gaps]
     blanks = [width for width, blank in zip(widths, read, strict=True) if blank]
     usual = [distance for distance, blank in zip(apart, read, strict=True) if not blank]
-    clear = max(_CLEAR_GAP * size * 0.5, _RATIO * float(np.median(blanks))) if blanks else _CLEAR_GAP * size
-    far = _APART * float(np.median(usual)) if usual else 0.0
+    clear = _OF_BLANKS * float(np.median(blanks)) if blanks else _OF_HEIGHT * size
+    far = max(_APART * float(np.median(usual)) if usual else 0.0, 0.0 if blanks else _FAR * size)
     groups: list[tuple[int, int]] = []
     first = solid[0]
     for (here, there), blank, width, distance in zip(pairs, read, widths, apart, strict=True):
