@@ -113,7 +113,7 @@ class TestPdfReaderContract(PagedReaderContract):
         }
 
 
-class TestImageReaderContract(ReaderContract):
+class TestImageReaderContract(PagedReaderContract):
     @pytest.fixture
     def reader(self) -> Iterator[Reader]:
         reader = ImageReader(ocr=hard_files.FixedOcr(), max_pages=2)

@@ -169,9 +169,12 @@ class _DrawingReader:
         if len(self._drawing.rulings) >= _MAX_RULINGS:
             self._drawing.cut = True
             return
-        end = (x + across, y) if across >= down else (x, y + down)
-        x0, y0, x1, y1, width = (round(value, 2) for value in (x, y, *end, max(thick, 0.1)))
-        self._drawing.rulings.append(Ruling(x0, y0, x1, y1, width))
+        right, bottom = (x + across, y) if across >= down else (x, y + down)
+        page = self._page_box
+        on_page = (max(x, 0.0), max(y, 0.0), min(right, page.right), min(bottom, page.bottom))
+        x0, y0, x1, y1, width = (round(value, 2) for value in (*on_page, max(thick, 0.1)))
+        if x0 <= x1 and y0 <= y1:
+            self._drawing.rulings.append(Ruling(x0, y0, x1, y1, width))
 
     def _bounds(self, item: Any, matrix: _Matrix) -> Box:
         left, bottom, right, top = (ctypes.c_float() for _ in range(4))

@@ -105,7 +105,7 @@ def _without_pixels(found: Triage, why: str) -> Triage:
 
 def _marks(page: PdfPage, number: int, found: Triage, drawing: Drawing) -> PageMarks:
     area = page.width * page.height
-    words: tuple[Word, ...] = tuple(word.word for word in found.words)
+    words = tuple(_on_page(word.word, page) for word in found.words)
     flags = (*found.flags, "drawing is too large: rulings are incomplete") if drawing.cut else found.flags
     # A picture of the whole page is its ground and no figure on it.
     pictures = tuple(each.box for each in drawing.pictures if not words or each.box.area < 0.9 * area)
@@ -118,3 +118,11 @@ def _marks(page: PdfPage, number: int, found: Triage, drawing: Drawing) -> PageM
         pictures,
         flags=flags,
     )
+
+
+def _on_page(word: Word, page: PdfPage) -> Word:
+    left, top, right, bottom = word.box
+    if left >= 0 and top >= 0 and right <= page.width and bottom <= page.height:
+        return word
+    cut = Box(max(0.0, left), max(0.0, top), min(page.width, right), min(page.height, bottom))
+    return replace(word, box=cut.rounded())
