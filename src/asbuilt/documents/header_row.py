@@ -11,7 +11,8 @@ _VALUE = re.compile(
     r"[^\W\d_]{0,3}[\s$€£¥#(+-]*\d[\d\s.,:/()%-]*[^\W\d_]{0,3}[$€£¥]?(?:T[\d:.]+Z?)?", re.UNICODE
 )
 """A number, amount, date or time, as opposed to words."""
-_MOSTLY = 0.8
+_FILLED = 0.8  # share of the first row
+_MOSTLY = 0.6  # share of values in a column of values
 
 
 def is_header(first: Sequence[str], others: Sequence[Sequence[str]], *, expected: bool = False) -> bool:
@@ -23,7 +24,7 @@ def is_header(first: Sequence[str], others: Sequence[Sequence[str]], *, expected
     """
     names = [text.strip() for text in first]
     filled = [text for text in names if text]
-    if not others or len(names) < 2 or len(filled) < _MOSTLY * len(names):
+    if not others or len(names) < 2 or len(filled) < _FILLED * len(names):
         return False
     if len({text.casefold() for text in filled}) < len(filled) or any(map(_VALUE.fullmatch, filled)):
         return False
