@@ -80,6 +80,45 @@ def test_word_reads_what_is_visible(markup: str, text: str) -> None:
     assert DocxReader().read(in_body(markup), name="x.docx").text == text
 
 
+def test_word_tables_keep_their_spans() -> None:
+    def cell(text: str, properties: str = "") -> str:
+        return f"<w:tc><w:tcPr>{properties}</w:tcPr><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:tc>"
+
+    down, on = '<w:vMerge w:val="restart"/>', "<w:vMerge/>"
+    rows = [
+        cell("Name") + cell("Both", '<w:gridSpan w:val="2"/>'),
+        cell("tall", down) + cell("x") + cell("1"),
+        cell("", on) + cell("y") + cell("2"),
+        cell("stray", on.replace("/>", ' w:val="restart"/>')) + cell("z"),
+    ]
+    body = "".join(f"<w:tr>{row}</w:tr>" for row in rows)
+    (page,) = DocxReader().pages(in_body(f"<w:tbl>{body}</w:tbl>"), name="x.docx")
+    spans = [(cell.row, cell.column, cell.row_span, cell.column_span) for cell in page.tables[0].cells]
+    assert spans[:4] == [(0, 0, 1, 1), (0, 1, 1, 2), (1, 0, 2, 1), (1, 1, 1, 1)]
+    assert page.text == "Name | Both\ntall | x | 1\n | y | 2\nstray | z"
+    assert page.words[2].place == "table 1, row 2, column 1"
+
+
+def test_word_reads_headers_footers_and_text_boxes() -> None:
+    document = docx.Document()
+    document.sections[0].header.paragraphs[0].text = "ACME Ltd"
+    document.sections[0].footer.paragraphs[0].text = "Page 1"
+    document.add_section()  # whose header is that of the one before
+    document.add_paragraph("Body")
+    buffer = io.BytesIO()
+    document.save(buffer)
+    (page,) = DocxReader().pages(buffer.getvalue(), name="x.docx")
+    assert [block.kind for block in page.blocks] == ["header", "paragraph", "footer"]
+    assert page.text == "ACME Ltd\n\nBody\n\nPage 1"
+
+    box = "<w:pict><w:txbxContent><w:p><w:r><w:t>boxed</w:t></w:r></w:p></w:txbxContent></w:pict>"
+    (page,) = DocxReader().pages(in_body(f"<w:p><w:r><w:t>host</w:t>{box}</w:r></w:p>"), name="x.docx")
+    assert [(word.text, word.place) for word in page.words] == [
+        ("host", "paragraph 1"),
+        ("boxed", "paragraph 1, text box"),
+    ]
+
+
 def encrypted_office_file() -> bytes:
     """The first sectors of a compound file whose directory names the encrypted package."""
     return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".ljust(512, b"\0") + "EncryptedPackage".encode("utf-16-le")

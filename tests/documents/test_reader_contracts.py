@@ -139,7 +139,7 @@ class TestImageReaderContract(PagedReaderContract):
         }
 
 
-class TestDocxReaderContract(ReaderContract):
+class TestDocxReaderContract(PagedReaderContract):
     @pytest.fixture
     def reader(self) -> Reader:
         return DocxReader()
