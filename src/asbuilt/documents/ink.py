@@ -12,6 +12,7 @@ from asbuilt.roles import Image
 
 __all__ = ["has_ink", "pictures", "rulings"]
 
+Grey = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 """1 where something is, 0 elsewhere."""
 
@@ -40,9 +41,9 @@ def rulings(image: Image, *, dpi: float) -> tuple[Ruling, ...]:
     block = max(3, round(0.12 * dpi)) | 1
     dark = cv2.adaptiveThreshold(grey, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, _SHADE)
     mask = np.asarray(dark, np.uint8)
-    across = [Ruling(x0, y0, x1, y1, width) for x0, y0, x1, y1, width in _lines(mask, dpi)]
-    upright = np.ascontiguousarray(mask.T)
-    down = [Ruling(y0, x0, y1, x1, width) for x0, y0, x1, y1, width in _lines(upright, dpi)]
+    across = [Ruling(x0, y0, x1, y1, width) for x0, y0, x1, y1, width in _lines(mask, grey, dpi)]
+    turned = np.ascontiguousarray(mask.T), np.ascontiguousarray(grey.T)
+    down = [Ruling(y0, x0, y1, x1, width) for x0, y0, x1, y1, width in _lines(*turned, dpi)]
     return tuple(sorted((*across, *down), key=lambda line: (line.y0, line.x0, line.y1, line.x1)))
 
 
@@ -62,7 +63,7 @@ def pictures(
     # Paper is the lightest around, over more than a letter and less than a page.
     reach = np.ones((round(0.5 * dpi * scale) | 1,) * 2, np.uint8)
     paper = cv2.blur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, reach), reach.shape)
-    ink = (cv2.absdiff(small, paper).max(axis=2) > _CONTRAST).astype(np.uint8)
+    ink = (cv2.subtract(paper, small).max(axis=2) > _CONTRAST).astype(np.uint8)
     margin = 0.02 * dpi
     for word in words:
         _fill(ink, word.box.grown(margin), scale, 0)
@@ -93,7 +94,7 @@ def has_ink(image: Image, box: Box) -> bool:
     return int(np.count_nonzero(away > _CONTRAST)) >= max(3, 0.005 * len(levels))
 
 
-def _lines(dark: Mask, dpi: float) -> list[tuple[float, float, float, float, float]]:
+def _lines(dark: Mask, grey: Grey, dpi: float) -> list[tuple[float, float, float, float, float]]:
     """Horizontal lines as x0, y0, x1, y1, thickness; breaks joined."""
     import cv2
 
@@ -111,14 +112,17 @@ def _lines(dark: Mask, dpi: float) -> list[tuple[float, float, float, float, flo
         left, top, width, height, _ = stats[number].tolist()
         rows = slice(top, top + height)
         own = labels[rows, left : left + width] == number
-        line = _fitted(own & (thin[rows, left : left + width] > 0), left, top)
-        if line is not None and width >= 5 * line[4] <= 5 * thickest and _stands_free(dark, line, dpi):
+        fit = _fitted(own & (thin[rows, left : left + width] > 0), left, top)
+        if fit is None:
+            continue
+        line = (*fit, _thickness(grey[max(0, top - 2) : top + height + 2, left : left + width]))
+        if width >= 5 * line[4] <= 5 * thickest and _stands_free(dark, line, dpi):
             found.append(line)
     return _joined(found, dpi)
 
 
-def _fitted(ink: NDArray[np.bool_], left: int, top: int) -> tuple[float, float, float, float, float] | None:
-    """The straight line through the ink of a run. None when it bends or has too little ink."""
+def _fitted(ink: NDArray[np.bool_], left: int, top: int) -> tuple[float, float, float, float] | None:
+    """The straight line through the ink of a run, as x0, y0, x1, y1. None when it bends or has gaps."""
     y, x = np.nonzero(ink)
     if len(x) < 4:
         return None
@@ -136,8 +140,14 @@ def _fitted(ink: NDArray[np.bool_], left: int, top: int) -> tuple[float, float, 
         top + 0.5 + slope * first + height,
         left + last + 1,
         top + 0.5 + slope * last + height,
-        thickness,
     )
+
+
+def _thickness(strip: Grey) -> float:
+    """Of a line along `strip`, which holds its blur and some paper too: all its darkness at full strength."""
+    levels = strip.astype(np.float64)
+    paper, full = np.percentile(levels, 90), np.percentile(levels.min(axis=0), 25)
+    return float(max(1.0, (paper - levels).clip(0).sum(axis=0).mean() / max(1.0, paper - full)))
 
 
 def _stands_free(dark: Mask, line: tuple[float, float, float, float, float], dpi: float) -> bool:
