@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,6 @@ from tests.documents import hard_files as files
 
 from asbuilt.documents.image import ImageReader
 from asbuilt.documents.image_file import ImageFile
-from asbuilt.documents.paged import document_of
 from asbuilt.documents.render import page_picture
 from asbuilt.errors import ReadError
 from asbuilt.pages import Box
@@ -133,13 +133,12 @@ def test_what_is_no_image_is_refused(reader: ImageReader, data: bytes, reason: s
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP"])
-def test_a_cut_picture_is_an_empty_page_that_says_so(reader: ImageReader, kind: str) -> None:
+def test_a_cut_picture_is_refused(reader: ImageReader, kind: str) -> None:
     whole = files.encoded(PAGE, kind, **({"compression": "tiff_lzw"} if kind == "TIFF" else {}))
     # What a TIFF has of directories stands at its end, where this would cut them off.
     data = whole.replace(whole[100:400], bytes(300)) if kind == "TIFF" else whole[: len(whole) * 2 // 3]
-    (page,) = reader.pages(data, name="x")
-    assert page.words == ()
-    assert page.flags[0].startswith("page could not be read: the image is damaged: ")
+    with pytest.raises(ReadError, match="no page of 'x' can be read: the image is damaged: "):
+        list(reader.pages(data, name="x"))
 
 
 def test_a_cut_webp_is_refused(reader: ImageReader) -> None:
@@ -147,6 +146,7 @@ def test_a_cut_webp_is_refused(reader: ImageReader) -> None:
         reader.read(files.encoded(PAGE, "WEBP")[:900], name="x.webp")
 
 
+@pytest.mark.slow
 def test_twenty_thousand_pixels_a_side(reader: ImageReader) -> None:
     data = files.png_of(20_000, 20_000)
     (page,) = reader.pages(data, name="wide.png")
@@ -154,13 +154,23 @@ def test_twenty_thousand_pixels_a_side(reader: ImageReader) -> None:
     assert page.width == pytest.approx(page.height)
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_in_one_line(reader: ImageReader) -> None:
-    (page,) = reader.pages(files.png_of(60_000, 12_000), name="bomb.png")
-    (flag,) = page.flags
-    assert "60,000 x 12,000 pixels" in flag
-    assert "600 MB" in flag
-    with pytest.raises(ReadError, match=r"no text on its 1 pages.*60,000 x 12,000 pixels"):
-        document_of([page], name="bomb.png", media_type="image/png", recipe="")
+    with pytest.raises(
+        ReadError, match=r"'bomb.png' can be read: the image has 60,000 x 12,000 pixels.*600 MB"
+    ):
+        reader.read(files.png_of(60_000, 12_000), name="bomb.png")
+
+
+def test_a_damaged_page_among_good_ones(reader: ImageReader) -> None:
+    leaves = [PAGE, PAGE.rotate(180), PAGE]
+    data = files.encoded(leaves[0], "TIFF", save_all=True, append_images=leaves[1:], compression="tiff_lzw")
+    second = Pillow.open(io.BytesIO(data))
+    second.seek(1)
+    start = second.tag_v2[273][0]  # type: ignore[attr-defined]  # where its first strip stands
+    pages = list(reader.pages(data[:start] + bytes(2_000) + data[start + 2_000 :], name="x.tif"))
+    assert [page.text for page in pages] == ["read from pixels", "", "read from pixels"]
+    assert pages[1].flags[0].startswith("page could not be read: the image is damaged: ")
 
 
 def test_a_part_of_a_page_is_what_its_box_shows(reader: ImageReader) -> None:

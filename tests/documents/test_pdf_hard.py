@@ -33,6 +33,7 @@ def within(seconds: float) -> Iterator[None]:
 LINE = b"BT /F1 12 Tf 30 200 Td (page %d) Tj ET"
 
 
+@pytest.mark.slow
 def test_two_thousand_pages(reader: PdfReader) -> None:
     data = files.raw_pdf([LINE % number for number in range(1, 2_001)])
     with within(60):
@@ -55,6 +56,7 @@ def test_a_damaged_page_among_good_ones(reader: PdfReader) -> None:
     assert reader.read(broken, name="x.pdf").metadata["pages_without_text"] == 1
 
 
+@pytest.mark.slow
 def test_a_stream_that_unpacks_to_gigabytes(reader: PdfReader) -> None:
     bomb = b"BT /F1 12 Tf 30 200 Td (seen) Tj ET\n" + b" " * 400_000_000
     data = files.raw_pdf([LINE % 1, bomb, LINE % 3], packed=True)
@@ -66,6 +68,7 @@ def test_a_stream_that_unpacks_to_gigabytes(reader: PdfReader) -> None:
     assert pages[1].text or pages[1].flags
 
 
+@pytest.mark.slow
 def test_a_page_of_five_megabytes_of_paths(reader: PdfReader) -> None:
     strokes = b"\n".join(b"%d %d m %d %d l S" % (n % 400, n % 149, n % 397, n % 139) for n in range(270_000))
     data = files.raw_pdf([LINE % 1 + b"\n" + strokes, LINE % 2])

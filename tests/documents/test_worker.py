@@ -17,7 +17,7 @@ from tests.documents import hard_files as files
 from tests.documents import samples
 
 from asbuilt.documents.pdf import PdfReader
-from asbuilt.errors import UserError
+from asbuilt.errors import ReadError, UserError
 from asbuilt.pages import PageLayout, page_to_json
 from asbuilt.roles import Ocr
 
@@ -75,6 +75,18 @@ def test_a_page_that_brings_its_worker_down_is_flagged_and_the_others_are_read(h
         assert flag.startswith("page could not be read: ")
         assert re.search(reason, flag)
     assert not workers()
+
+
+@pytest.mark.slow
+def test_a_file_that_ends_one_worker_after_the_other_is_given_up() -> None:
+    with opened(ocr=files.FailingOcr(text="exit")) as reader:
+        pages = list(reader.pages(files.drawn(files.printed, *[files.shape] * 30), name="x.pdf"))
+        assert [bool(page.words) for page in pages] == [True, *[False] * 30]
+        assert "ended (exit 9)" in pages[1].flags[0]
+        assert "not tried" in pages[30].flags[0]
+        assert len(list(reader.pages(MIXED, name="y.pdf"))) == 3
+        with pytest.raises(ReadError, match=r"no page of 'z.pdf' can be read: its worker process ended"):
+            list(reader.pages(files.drawn(files.shape, files.shape), name="z.pdf"))
 
 
 def test_a_worker_that_is_killed_between_pages_is_replaced() -> None:

@@ -24,10 +24,22 @@ from typing import IO, Any, Literal
 from asbuilt.errors import AsbuiltError, MissingError, ReadError, UserError, WorldError
 from asbuilt.roles import Ocr
 
-__all__ = ["FileKind", "OcrPages", "Setup", "Worker", "WorkerLostError", "read_frame", "write_frame"]
+__all__ = [
+    "UNREAD",
+    "FileKind",
+    "OcrPages",
+    "Setup",
+    "Worker",
+    "WorkerLostError",
+    "read_frame",
+    "write_frame",
+]
 
 OcrPages = Literal["where-needed", "never", "always"]
 FileKind = Literal["pdf", "image", "any"]
+
+UNREAD = "page could not be read: "
+"""How the flag of a page begins that failed, as opposed to one that has nothing to read."""
 
 _SIZES = struct.Struct("<QQ")
 _START_TIMEOUT_S = 60.0

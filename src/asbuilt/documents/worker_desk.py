@@ -18,7 +18,7 @@ try:
 except ImportError:
     from asbuilt.documents.standin import arrange
 from asbuilt.documents.upright import straightened
-from asbuilt.documents.worker import FileKind, Setup
+from asbuilt.documents.worker import UNREAD, FileKind, Setup
 from asbuilt.errors import BugError, MissingError, ReadError
 from asbuilt.pages import Box, PageLayout, PageMarks, page_to_json
 from asbuilt.roles import Image
@@ -70,7 +70,7 @@ class Desk:
         except Exception as error:  # one page of many: whatever is wrong with it, the others go on
             problem = error.message if isinstance(error, ReadError) else f"{type(error).__name__}: {error}"
             width, height = self._opened.contents().sizes[number - 1]
-            page = PageLayout(number, width, height, flags=(f"page could not be read: {problem}",))
+            page = PageLayout(number, width, height, flags=(UNREAD + problem,))
         return {}, page_to_json(page)
 
     @property

@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import queue
+import signal
 import sys
 import threading
 from typing import IO, Any
@@ -24,6 +25,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Serve requests from standard input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
     requests, answers = _private_streams()
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from asbuilt.documents.paged import Contents, OutlineEntry
-from asbuilt.documents.worker import FileKind, Setup, Worker, WorkerLostError
+from asbuilt.documents.worker import UNREAD, FileKind, Setup, Worker, WorkerLostError
 from asbuilt.errors import ReadError, WorldError
 from asbuilt.pages import Box, PageLayout, page_from_json
 from asbuilt.registry import resolve
@@ -26,6 +26,7 @@ __all__ = ["Limits", "WorkerPages", "default_ocr"]
 
 _SHARED_FROM = 8  # pages: a second process takes half a second to start
 _LOOK_AHEAD = 4
+_MAX_LOSSES = 8  # workers in a row that a file may take with it before the rest of it is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,23 @@ class WorkerPages:
         return self._main.contents(self._file(data, name))
 
     def pages(self, data: bytes, *, name: str, first: int = 1) -> Iterator[PageLayout]:
-        """See `roles.PagedReader`. Raises ReadError when the file cannot be opened."""
-        file = self._file(data, name)
+        """See `roles.PagedReader`. Raises ReadError when the file cannot be opened, or none of its
+        pages read."""
+        unread: list[PageLayout] = []
+        good = first > 1
+        for page in self._all_pages(self._file(data, name), first):
+            if not good and page.flags and page.flags[-1].startswith(UNREAD):
+                unread.append(page)
+                continue
+            yield from unread
+            unread = []
+            good = True
+            yield page
+        if unread:
+            reason = unread[0].flags[-1].removeprefix(UNREAD).rstrip(".")
+            raise ReadError(f"no page of {name!r} can be read: {reason}.")
+
+    def _all_pages(self, file: _File, first: int) -> Iterator[PageLayout]:
         count = self._main.contents(file).pages
         numbers = iter(range(first, count + 1))
         texts = 0
@@ -147,6 +163,7 @@ class _Desk:
         self._lock = threading.Lock()
         self._worker: Worker | None = None
         self._known: tuple[str, Contents] = ("", Contents(0))
+        self._losses = 0
 
     def close(self) -> None:
         with self._lock:
@@ -169,21 +186,24 @@ class _Desk:
     def page(self, file: _File, number: int, *, may_ocr: bool) -> PageLayout | None:
         """None when it needs OCR and `may_ocr` is False."""
         with self._lock:
-            reason = ""
-            for _ in range(2):
+            sizes = self._contents(file).sizes
+            reason = "not tried, as pages before it ended one worker process after the other"
+            for _ in range(2 if self._losses < _MAX_LOSSES else 0):
                 try:
                     answer, body = self._request(file, ("page", number, may_ocr))
                 except WorkerLostError as lost:
+                    self._losses += 1
                     reason = str(lost)
                     if lost.timed_out:
                         break
                 else:
+                    self._losses = 0
                     return None if answer.get("needs_ocr") else page_from_json(body)
-            width, height = self._contents(file).sizes[number - 1]
-            return PageLayout(number, width, height, flags=(f"page could not be read: {reason}",))
+            return PageLayout(number, *sizes[number - 1], flags=(UNREAD + reason,))
 
     def _contents(self, file: _File) -> Contents:
         if self._known[0] != file.key:
+            self._losses = 0
             try:
                 self._open(file)
             except WorkerLostError as lost:
