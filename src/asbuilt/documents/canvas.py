@@ -33,8 +33,8 @@ WIDTH, HEIGHT = 595.0, 842.0
 @dataclass(frozen=True, slots=True)
 class Passage:
     """Running text; a line break in it stays one. Items of a list that follow one another are one
-    block. `place` says where in the file it stands; `line`, instead, that words say theirs, and the
-    number of its first."""
+    block. `place` says where in the file it stands; with `line`, the number of its first line, words
+    say theirs as well."""
 
     text: str
     kind: BlockKind = "paragraph"
@@ -142,7 +142,9 @@ class Canvas:
         first = self._blocks.pop().first if goes_on else len(self._words)
         leading = size * LEADING / SIZE
         for row, line in enumerate(lines):
-            place = f"line {passage.line + line[0].breaks}" if passage.line else passage.place
+            place = passage.place
+            if passage.line:
+                place += f"{', ' if place else ''}line {passage.line + line[0].breaks}"
             self._put(
                 passage.text,
                 line,

@@ -28,7 +28,7 @@ from asbuilt.documents.header_row import is_header
 from asbuilt.pages import BlockKind, PageLayout
 from asbuilt.types import Document
 
-__all__ = ["DRAWING", "Grid", "draw_pages", "drawn_pages"]
+__all__ = ["DRAWING", "Grid", "document_parts", "draw_pages", "drawn_pages"]
 
 DRAWING = "drawn 1"
 """For recipes; raised by whatever changes a page that is drawn here."""
@@ -152,7 +152,7 @@ def _widths(rows: Sequence[Row]) -> list[int]:
 def drawn_pages(document: Document) -> Iterator[PageLayout]:
     """Pages for a document whose reader gives none. Headings are its headings; lines that are parted
     by bars are rows of a table; words say the line of the document's text that they stand on."""
-    return draw_pages(_parts(document))
+    return draw_pages(document_parts(document))
 
 
 _BAR = re.compile(r"(?<!\\)\|")
@@ -160,7 +160,8 @@ _RULE = re.compile(r"\s*[-+=|:\s]*[-=]{2}[-+=|:\s]*")  # under and between rows,
 _ITEM = re.compile(r"\s*(?:[-*+\u2022]|\d{1,3}[.)])\s+\S")
 
 
-def _parts(document: Document) -> Iterator[Passage | Grid]:
+def document_parts(document: Document, *, place: str = "") -> Iterator[Passage | Grid]:
+    """The parts of a document of plain text, as `drawn_pages` draws them; `place` is that of the whole."""
     headings = iter(document.headings)
     heading = next(headings, None)
     run: list[str] = []  # lines of one kind
@@ -174,15 +175,15 @@ def _parts(document: Document) -> Iterator[Passage | Grid]:
             heading = next(headings, None)
         kind = "heading" if level else _line_kind(line, run_kind)
         if run and (kind != run_kind or level):
-            yield from _run(run, run_kind, number - len(run))
+            yield from _run(run, run_kind, number - len(run), place)
             run = []
         if level:
-            yield Passage(line, "heading", level, line=number)
+            yield Passage(line, "heading", level, place, number)
         elif kind:
             run.append(line)
         run_kind = kind
     if run:
-        yield from _run(run, run_kind, document.text.count("\n") + 2 - len(run))
+        yield from _run(run, run_kind, document.text.count("\n") + 2 - len(run), place)
 
 
 def _line_kind(line: str, before: str) -> str:
@@ -193,9 +194,9 @@ def _line_kind(line: str, before: str) -> str:
     return before if before in ("list", "paragraph") else "list" if _ITEM.match(line) else "paragraph"
 
 
-def _run(lines: Sequence[str], kind: str, number: int) -> Iterator[Passage | Grid]:
+def _run(lines: Sequence[str], kind: str, number: int, place: str) -> Iterator[Passage | Grid]:
     if kind != "table":
-        yield Passage("\n".join(lines), "list" if kind == "list" else "paragraph", line=number)
+        yield Passage("\n".join(lines), "list" if kind == "list" else "paragraph", 0, place, number)
         return
     rows: list[tuple[int, list[str]]] = []
     stated = 0  # rows above the first rule
@@ -207,13 +208,14 @@ def _run(lines: Sequence[str], kind: str, number: int) -> Iterator[Passage | Gri
             bare = bare[:-1] if _BAR.search(bare[-1:]) else bare
             rows.append((at, [cell.strip().replace("\\|", "|") for cell in _BAR.split(bare)]))
     if len(rows) < 2:
-        yield Passage("\n".join(lines), line=number)
+        yield Passage("\n".join(lines), place=place, line=number)
         return
     header = stated == 1 or is_header(rows[0][1], [cells for _, cells in rows[1:]])
     columns = max(len(cells) for _, cells in rows)
+    prefix = f"{place}, " if place else ""
     yield Grid(
         [
-            GridCell(text, f"line {at}", header=header and at == rows[0][0])
+            GridCell(text, f"{prefix}line {at}", header=header and at == rows[0][0])
             for text in (*cells, *[""] * (columns - len(cells)))
         ]
         for at, cells in rows
