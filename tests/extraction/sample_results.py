@@ -17,6 +17,7 @@ from asbuilt.fields import (
     ExtractedValue,
     Extraction,
     Field,
+    FieldKind,
     FieldSchema,
     Searched,
 )
@@ -65,7 +66,7 @@ CONTENT_HASH = sha256(b"the file").hexdigest()
 
 
 def found(
-    path: str, kind: str, value: object, words: Sequence[int], page: PageLayout = PAGE
+    path: str, kind: FieldKind, value: object, words: Sequence[int], page: PageLayout = PAGE
 ) -> ExtractedValue:
     """A value of `page` that stands in these words."""
     quote = " ".join(page.words[number].text for number in words)

@@ -1,0 +1,1 @@
+"""Extractions as files that other programs read."""
