@@ -36,9 +36,9 @@ class ImageReader:
     """A page for each picture: PNG, JPEG, TIFF with one page or several, WebP, BMP.
 
     `ocr` None takes ``ocr/rapidocr`` where it is installed, else pages are empty and flagged.
-    `second` reads again, and `Word.second` has what it reads differently. A page may take
-    `page_timeout_s`, the worker process `memory_gib` of address space. Pictures without a believable
-    scale count as pages of 11 inches.
+    `second` reads again, and `Word.second` has what it reads differently. Pictures of twice `dpi` and
+    more are read smaller; those without a believable scale count as pages of 11 inches. A page may
+    take `page_timeout_s`, the worker process `memory_gib` of address space.
     """
 
     def __init__(
@@ -47,11 +47,12 @@ class ImageReader:
         ocr: Ocr | None = None,
         second: Ocr | None = None,
         max_pages: int = 5000,
+        dpi: int = 200,
         page_timeout_s: float = 60.0,
         memory_gib: float = 4.0,
     ) -> None:
         ocr = ocr or default_ocr()
-        self._setup = Setup(ocr, None if ocr is None else second, memory_gib=memory_gib)
+        self._setup = Setup(ocr, None if ocr is None else second, dpi, memory_gib=memory_gib)
         self._source = WorkerPages(
             self._setup,
             kind="image",
@@ -68,7 +69,9 @@ class ImageReader:
     def recipe(self) -> str:
         """See the role. Raises MissingError when the packages of the OCR are not there."""
         parts = [f"image {_READING}", f"pillow {version('pillow')}", STRUCTURE]
-        parts += [f"ocr: {self._setup.ocr.recipe}"] if self._setup.ocr is not None else []
+        parts += (
+            [f"ocr at {self._setup.dpi} dpi: {self._setup.ocr.recipe}"] if self._setup.ocr is not None else []
+        )
         parts += [f"second: {self._setup.second.recipe}"] if self._setup.second is not None else []
         return "; ".join(parts)
 

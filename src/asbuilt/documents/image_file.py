@@ -75,9 +75,14 @@ class ImageFile:
                 sizes.append((612.0, 792.0))
         return Contents(self.pages, PurePath(self._name).stem, sizes=tuple(sizes))
 
-    def marks(self, number: int, *, readers: PixelReaders) -> PageMarks:
-        """Page `number` (from 1), read by OCR. Raises ReadError for a damaged page."""
-        image, dpi = self._pixels(number)
+    def marks(self, number: int, *, dpi: float, readers: PixelReaders) -> PageMarks:
+        """Page `number` (from 1), read by OCR in the scale next above `dpi` that is a whole part of its
+        own. Raises ReadError for a damaged page."""
+        image, own = self._pixels(number)
+        factor = max(1, int(own / dpi + 0.01))  # PNG states 399.999 for 400
+        if factor > 1:
+            image = np.asarray(Pillow.fromarray(image).reduce(factor), np.uint8)
+        dpi = own / factor
         if readers.missing:
             height, width = image.shape[:2]
             flag = f"page has no text, and was not read from its pixels: {readers.missing}"

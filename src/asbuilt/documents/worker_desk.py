@@ -82,7 +82,7 @@ class Desk:
     def _marks(self, number: int, may_ocr: bool) -> PageMarks | None:
         file = self._opened
         if isinstance(file, ImageFile):
-            return file.marks(number, readers=self._readers) if may_ocr else None
+            return file.marks(number, dpi=self._setup.dpi, readers=self._readers) if may_ocr else None
         with file.page(number) as page:
             return read_pdf_page(
                 page, number=number, setup=self._setup, readers=self._readers, may_ocr=may_ocr
