@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from asbuilt.documents.writer import LINE, PARAGRAPH
-from asbuilt.pages import Block, BlockKind, Box, Cell, Line, PageLayout, Table, Word, union
+from asbuilt.pages import Block, BlockKind, Box, Cell, Figure, Line, PageLayout, Table, Word, union
 
 __all__ = [
     "ADVANCE",
@@ -106,19 +106,27 @@ def wrapped(text: str, width: int) -> Iterator[list[Span]]:
 class Canvas:
     """A page while it is drawn: words, lines and blocks in reading order, and the text they make.
 
-    Lengths are points. `bottom` is that of what was drawn last.
+    Lengths are points. The page grows by what is drawn outside of it, and `margin`.
     """
 
-    def __init__(self, number: int, *, name: str = "", width: float = WIDTH, height: float = HEIGHT) -> None:
+    def __init__(
+        self,
+        number: int,
+        *,
+        name: str = "",
+        width: float = WIDTH,
+        height: float = HEIGHT,
+        margin: float = MARGIN,
+    ) -> None:
         self._number, self._name = number, name
-        self._width, self._height = width, height
+        self._width, self.height, self._margin = width, height, margin
         self._words: list[Word] = []
         self._lines: list[Line] = []
         self._blocks: list[Block] = []
         self._tables: list[Table] = []
+        self._figures: list[Figure] = []
         self._text: list[str] = []
         self._length = 0
-        self.bottom = 0.0
 
     @property
     def last_kind(self) -> BlockKind | None:
@@ -134,9 +142,11 @@ class Canvas:
         top: float = MARGIN,
         right: float = WIDTH - MARGIN,
         size: float = SIZE,
+        joins: bool = False,
     ) -> None:
-        """Lines of a passage (see `wrapped`), at least one, in type of `size`."""
-        goes_on = passage.kind == "list" == self.last_kind
+        """Lines of a passage (see `wrapped`), at least one, in type of `size`. With `joins`, items of a
+        list go on with the list above."""
+        goes_on = joins and passage.kind == "list" == self.last_kind
         low = lines[0][0].start
         start = self._write(passage.text[low : lines[-1][-1].end], LINE if goes_on else PARAGRAPH)
         first = self._blocks.pop().first if goes_on else len(self._words)
@@ -201,17 +211,25 @@ class Canvas:
         self._tables.append(Table(box, len(rows), columns, tuple(cells), continues=continues))
         self._reach(box)
 
+    def figure(self, box: Box) -> None:
+        """A picture."""
+        box = box.rounded()
+        self._blocks.append(Block("figure", len(self._words), len(self._words), box, item=len(self._figures)))
+        self._figures.append(Figure(box))
+        self._reach(box)
+
     def page(self, *, flags: Sequence[str] = ()) -> PageLayout:
         """The page as it is now."""
         return PageLayout(
             number=self._number,
             width=round(self._width, 2),
-            height=round(self._height, 2),
+            height=round(self.height, 2),
             text="".join(self._text),
             words=tuple(self._words),
             lines=tuple(self._lines),
             blocks=tuple(self._blocks),
             tables=tuple(self._tables),
+            figures=tuple(self._figures),
             kind="drawn",
             flags=tuple(flags),
             name=self._name,
@@ -271,9 +289,8 @@ class Canvas:
         return start
 
     def _reach(self, box: Box) -> None:
-        self.bottom = box.bottom
-        self._width = max(self._width, box.right + MARGIN)
-        self._height = max(self._height, box.bottom + MARGIN)
+        self._width = max(self._width, box.right + self._margin)
+        self.height = max(self.height, box.bottom + self._margin)
 
 
 def _row_texts(slots: Row) -> list[tuple[int, str]]:

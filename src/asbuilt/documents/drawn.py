@@ -93,7 +93,7 @@ class _Drawer:
                 yield self.turn()
                 gap = 0
             self._row += gap
-            self._canvas.passage(passage, portion, top=MARGIN + LEADING * self._row)
+            self._canvas.passage(passage, portion, top=MARGIN + LEADING * self._row, joins=True)
             self._row += len(portion)
 
     def grid(self, grid: Grid) -> Iterator[PageLayout]:
