@@ -92,6 +92,7 @@ _SHIPPED: dict[str, str] = {
     "exporter/csv": "asbuilt.extraction.export.tables:CsvExporter",
     "exporter/xlsx": "asbuilt.extraction.export.tables:XlsxExporter",
     "exporter/parquet": "asbuilt.extraction.export.tables:ParquetExporter",
+    "exporter/html": "asbuilt.extraction.export.viewer:HtmlExporter",
     "chunker/structural": "asbuilt.documents.chunker:StructuralChunker",
     "embedder/minilm-l6": "asbuilt.retrieval.minilm:MiniLMEmbedder",
     "embedder/onnx": "asbuilt.retrieval.onnx_folder:OnnxFolderEmbedder",
