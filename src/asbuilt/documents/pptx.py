@@ -31,6 +31,7 @@ _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _EMU = 12_700  # a point
 _MAX_DEPTH = 30  # of groups in groups
 _SIZES = (18.0, 14.0, 12.0, 10.0, 8.0, 7.0, 6.0, 5.0, 4.0)  # of type that is tried until it fits
+_MAX_CHARS = 100_000  # of one shape
 _CLEARANCE = 2.0  # points; shapes that overlap by less stand apart
 _TITLES = (PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE, PP_PLACEHOLDER.VERTICAL_TITLE)
 _EDGES = (PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.SLIDE_NUMBER)
@@ -201,7 +202,11 @@ def _items(shapes: Iterable[Any], frame: _Frame, place: str, flags: list[str], d
         if shape.shape_type == MSO_SHAPE_TYPE.GROUP:
             yield from _items(shape.shapes, frame.inside(shape), place, flags, depth + 1)
         elif shape.has_text_frame:
-            if (text := _clean(shape.text_frame.text)).strip():
+            text = _clean(shape.text_frame.text)
+            if len(text) > _MAX_CHARS:
+                text = text[:_MAX_CHARS]
+                flags.append(f"only the first {_MAX_CHARS:,} characters of {shape.name!r} are read")
+            if text.strip():
                 yield _text_of(shape, text, frame.box(shape), where)
         elif getattr(shape, "has_table", False):
             yield _table_of(shape.table, frame, shape, where)
@@ -239,10 +244,15 @@ def _table_of(table: Any, frame: _Frame, shape: Any, place: str) -> _Table:
             if cell.is_spanned:
                 slots.append(None)
                 continue
-            spans = (cell.span_height, cell.span_width) if cell.is_merge_origin else (1, 1)
-            where = f"{place}, row {row + 1}, column {column + 1}"
-            header = bool(table.first_row) and row == 0
-            slots.append(GridCell(" ".join(_clean(cell.text_frame.text).split()), where, *spans, header))
+            slots.append(
+                GridCell(
+                    _clean(cell.text_frame.text),
+                    f"{place}, row {row + 1}, column {column + 1}",
+                    row_span=cell.span_height if cell.is_merge_origin else 1,
+                    column_span=cell.span_width if cell.is_merge_origin else 1,
+                    header=bool(table.first_row) and row == 0,
+                )
+            )
         rows.append(slots)
     widths = [max(1.0, column.width * frame.x_scale) for column in table.columns]
     heights = [max(1.0, row.height * frame.y_scale) for row in table.rows]
@@ -264,17 +274,12 @@ def _draw(canvas: Canvas, item: _Item) -> None:
     elif isinstance(item, _Table):
         lefts = list(accumulate(item.widths, initial=box.left))
         tops = list(accumulate(item.heights, initial=box.top))
-        cells = [
-            (
-                cell.text,
-                sum(item.widths[at : at + cell.column_span]),
-                sum(item.heights[row : row + cell.row_span]),
-            )
-            for row, slots in enumerate(item.rows)
-            for at, cell in enumerate(slots)
-            if cell is not None
-        ]
-        size = min((_fitting(*cell, most=None) for cell in cells), default=_SIZES[0])
+        size = _SIZES[0]
+        for row, slots in enumerate(item.rows):
+            for at, cell in enumerate(slots):
+                if cell is not None:
+                    width = sum(item.widths[at : at + cell.column_span])
+                    size = _fitting(cell.text, width, sum(item.heights[row : row + cell.row_span]), most=size)
         canvas.table(item.rows, lefts=lefts, tops=tops, size=size)
     else:
         text = item.passage.text
