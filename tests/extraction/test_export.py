@@ -18,7 +18,7 @@ from asbuilt.fields import Extraction
 from asbuilt.roles import Exporter
 from asbuilt.testing.exporter_contract import HOSTILE, ExporterContract, sample_extraction, sample_schema
 
-EXPORTERS = ("json", "jsonl", "markdown", "csv", "xlsx", "parquet")
+EXPORTERS = ("json", "jsonl", "markdown", "csv", "xlsx", "parquet", "html")
 
 
 class TestContract(ExporterContract):
