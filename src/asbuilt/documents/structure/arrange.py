@@ -1,0 +1,32 @@
+"""The one way through: marks of a page in, the page with its structure out."""
+
+from __future__ import annotations
+
+from asbuilt.documents.structure.aligned import AlignedTables
+from asbuilt.documents.structure.blocks import blocks_of
+from asbuilt.documents.structure.lines import runs_of
+from asbuilt.documents.structure.order import regions
+from asbuilt.documents.structure.ruled import ruled_tables, rules_of
+from asbuilt.documents.structure.sheet import Item, Sheet
+from asbuilt.documents.structure.text import written
+from asbuilt.pages import PageLayout, PageMarks
+
+__all__ = ["RECIPE", "arrange"]
+
+RECIPE = "structure 1"
+"""For recipes of readers; raised by whatever changes the structure that a page gets here."""
+
+
+def arrange(marks: PageMarks) -> PageLayout:
+    """The page with its text in reading order. The same marks give the same page, in whatever order
+    their words come; each word comes out exactly once."""
+    sheet = Sheet(marks)
+    rules = rules_of(marks)
+    tables = ruled_tables(rules, sheet)
+    taken = {n for table in tables for cell in table.cells for line in cell.lines for n in line}
+    items = [Item(*table.box, sheet.body, [], table) for table in tables]
+    items += runs_of(sheet, [n for n in range(len(sheet.words)) if n not in taken])
+    scan = any(word.reader != "text-layer" for word in sheet.words)
+    return written(
+        marks, sheet, blocks_of(sheet, regions(items, sheet, tables=AlignedTables(sheet, rules)), scan=scan)
+    )

@@ -1,0 +1,184 @@
+"""Columns that grow: rows are added one by one while their words keep to the columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from asbuilt.documents.structure.sheet import Row, Sheet
+
+__all__ = ["Column", "Columns", "Placed"]
+
+_WITHIN = 2.0  # font sizes: a wider blank parts two columns, a narrower one may be within a cell
+_TOUCH = 0.2  # font sizes by which words may reach into the width of another column
+
+
+@dataclass(slots=True, eq=False)
+class Column:
+    """From the leftmost to the rightmost edge of its words."""
+
+    left: float
+    right: float
+
+
+@dataclass(slots=True, eq=False)
+class Placed:
+    """A row of words, each in a column; `spans` are words over several columns, as headers have."""
+
+    row: Row
+    cells: dict[Column, list[int]] = field(default_factory=dict)
+    spans: list[tuple[list[Column], list[int]]] = field(default_factory=list)
+
+
+class Columns:
+    """Columns of some rows, from left to right."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        self._sheet = sheet
+        self.columns: list[Column] = []
+        self.rows: list[Placed] = []
+
+    def add(self, row: Row) -> bool:
+        """Whether the words of `row` keep to the columns; if they do, it is in."""
+        placed = self._placed(row)
+        if placed is None:
+            self._settle()
+            return False
+        self.rows.append(placed)
+        return True
+
+    def _placed(self, row: Row) -> Placed | None:
+        pieces = [piece for item in row.items for piece in self._pieces(item.words)]
+        placed = Placed(row)
+        for words in pieces:
+            left, right = self._edges(words)
+            touched = self.touched(left, right)
+            if len(touched) > 1:
+                return None
+            column = touched[0] if touched else None
+            if column is not None and column in placed.cells:
+                if not self._part(column, self._edges(placed.cells[column])[1], left):
+                    if left - self._edges(placed.cells[column])[1] > _WITHIN * self._sheet.body:
+                        return None
+                    placed.cells[column].extend(words)
+                    column.right = max(column.right, right)
+                    continue
+                column = self.touched(left, right)[0]
+            if column is None:
+                column = Column(left, right)
+                self.columns.append(column)
+                self.columns.sort(key=lambda each: each.left)
+            column.left, column.right = min(column.left, left), max(column.right, right)
+            placed.cells[column] = words
+        return placed
+
+    def add_header(self, row: Row) -> bool:
+        """Put a row before the first; its words may stand over several columns."""
+        if len(row.items) < 2:
+            return False
+        placed = Placed(row)
+        taken: set[Column] = set()
+        pieces = [piece for item in row.items for piece in self._pieces(item.words)]
+        edges = [self._edges(words) for words in pieces]
+        for number, (words, (left, right)) in enumerate(zip(pieces, edges, strict=True)):
+            others = [edge for place, edge in enumerate(edges) if place != number]
+            over = self._under(left, right, others)
+            if not over or taken & set(over):
+                return False
+            taken.update(over)
+            if len(over) == 1:
+                placed.cells[over[0]] = words
+            else:
+                placed.spans.append((over, words))
+        self.rows.insert(0, placed)
+        return True
+
+    def _under(self, left: float, right: float, others: list[tuple[float, float]]) -> list[Column]:
+        """Columns that words of a header from `left` to `right` are about: those that they touch, or
+        more of them with the words in their middle."""
+        touched = self.touched(left, right)
+        if not touched:
+            return []
+        best, off = touched, abs(touched[0].left + touched[-1].right - left - right) / 2
+        if len(touched) == 1:
+            near = 0.5 * self._sheet.body
+            if abs(touched[0].left - left) < near or abs(touched[0].right - right) < near:
+                return touched
+        first, last = self.columns.index(touched[0]), self.columns.index(touched[-1])
+        for low in range(max(0, first - 4), first + 1):
+            for high in range(last, min(len(self.columns), last + 5)):
+                span = self.columns[low : high + 1]
+                if any(a < span[-1].right and span[0].left < b for a, b in others):
+                    continue
+                away = abs(span[0].left + span[-1].right - left - right) / 2
+                if away < off - 0.3 * self._sheet.body:
+                    best, off = span, away
+        return best
+
+    def drop_first(self) -> None:
+        self.rows.pop(0)
+        self._settle()
+
+    def drop_last(self) -> None:
+        self.rows.pop()
+        self._settle()
+
+    def touched(self, left: float, right: float) -> list[Column]:
+        """Columns over or under something from `left` to `right`."""
+        slack = _TOUCH * self._sheet.body
+        found = [each for each in self.columns if each.left + slack < right and left + slack < each.right]
+        return found or [each for each in self.columns if each.left < right and left < each.right][:1]
+
+    def _settle(self) -> None:
+        """Columns as the rows have them."""
+        words: dict[Column, list[int]] = {}
+        for placed in self.rows:
+            for column, own in placed.cells.items():
+                words.setdefault(column, []).extend(own)
+        for column, own in words.items():
+            column.left, column.right = self._edges(own)
+        self.columns = sorted(words, key=lambda column: column.left)
+
+    def _edges(self, words: list[int]) -> tuple[float, float]:
+        sheet = self._sheet
+        return min(sheet.left[n] for n in words), max(sheet.right[n] for n in words)
+
+    def _pieces(self, words: list[int]) -> list[list[int]]:
+        """A run, parted where it goes from one column into the next at a blank."""
+        if len(self.touched(*self._edges(words))) < 2:
+            return [words]
+        pieces: list[list[int]] = []
+        before: list[Column] = []
+        for n in words:
+            here = self.touched(self._sheet.left[n], self._sheet.right[n])
+            if not pieces or (here and before and not set(map(id, here)) & set(map(id, before))):
+                pieces.append([])
+            pieces[-1].append(n)
+            before = here or before
+        return pieces
+
+    def _part(self, column: Column, left: float, right: float) -> bool:
+        """Make two of a column that has a blank from `left` to `right` in all of its rows; False where
+        a word stands across it, or where the left or right side would be empty."""
+        sheet = self._sheet
+        parts: list[tuple[Placed, list[int], list[int]]] = []
+        middle = (left + right) / 2
+        for placed in self.rows:
+            words = placed.cells.get(column, [])
+            if any(sheet.left[n] < middle < sheet.right[n] for n in words):
+                return False
+            before = [n for n in words if sheet.right[n] <= middle]
+            parts.append((placed, before, words[len(before) :]))
+        lefts = [n for _, before, _ in parts for n in before]
+        rights = [n for _, _, after in parts for n in after]
+        if not lefts or not rights:
+            return False
+        second = Column(*self._edges(rights))
+        column.left, column.right = self._edges(lefts)
+        self.columns.insert(self.columns.index(column) + 1, second)
+        for placed, before, after in parts:
+            placed.cells.pop(column, None)
+            if before:
+                placed.cells[column] = before
+            if after:
+                placed.cells[second] = after
+        return True

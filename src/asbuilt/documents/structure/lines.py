@@ -1,0 +1,63 @@
+"""Words -> runs: words that follow one another on a baseline, with no gap as wide as a column's."""
+
+from __future__ import annotations
+
+from asbuilt.documents.structure.sheet import Item, Sheet
+
+__all__ = ["joined_runs", "runs_of"]
+
+_GAP = 1.0
+"""Font sizes between two words from which they may stand in two columns. A blank is 0.25 wide, in
+fixed pitch 0.6, and three times as much where a line is set out to both margins."""
+_OVERLAP = 0.45
+"""Share of the smaller height that neighbours on a line share: enough for super- and subscripts, too
+much for letters of lines that touch."""
+_MIXED = 1.4  # ratio of font sizes from which the smaller one decides what a gap is
+_HIGHER = 2.2  # ratio of heights: what is higher stands beside several lines, as an initial does
+_TALL = 40  # bins: taller words are letters at the start of a chapter, or run up the page
+
+
+def runs_of(sheet: Sheet, numbers: list[int], *, gap: float = _GAP) -> list[Item]:
+    """Runs of these words, each from left to right, in no particular order.
+
+    One pass from left to right over horizontal bins that remember the last word in them, so that the
+    time does not depend on how words lie.
+    """
+    if not numbers:
+        return []
+    left, top, right, bottom, size = sheet.left, sheet.top, sheet.right, sheet.bottom, sheet.size
+    heights = sorted(bottom[n] - top[n] for n in numbers)
+    step = max(1.0, heights[len(heights) // 2] / 3)
+    last: dict[int, int] = {}
+    parent = {n: n for n in numbers}
+
+    def root(n: int) -> int:
+        while parent[n] != n:
+            parent[n] = parent[parent[n]]
+            n = parent[n]
+        return n
+
+    for n in sorted(numbers, key=lambda n: (left[n], top[n], n)):
+        height = bottom[n] - top[n]
+        low = int((top[n] + 0.2 * height) // step)
+        bins = range(low, min(int((bottom[n] - 0.2 * height) // step), low + _TALL) + 1)
+        for other in sorted({last[b] for b in bins if b in last}):
+            small, large = sorted((size[n], size[other]))
+            if left[n] - right[other] > gap * (small if large > _MIXED * small else (small + large) / 2):
+                continue
+            less, more = sorted((height, bottom[other] - top[other]))
+            shared = min(bottom[n], bottom[other]) - max(top[n], top[other])
+            if shared >= _OVERLAP * less and more <= _HIGHER * less:
+                parent[root(n)] = root(other)
+        for b in bins:
+            if b not in last or right[last[b]] <= right[n]:
+                last[b] = n
+    runs: dict[int, list[int]] = {}
+    for n in sorted(numbers, key=lambda n: (left[n], top[n], n)):
+        runs.setdefault(root(n), []).append(n)
+    return [sheet.item(run) for run in runs.values()]
+
+
+def joined_runs(sheet: Sheet, items: list[Item]) -> list[int]:
+    """Words of runs on one line, in order."""
+    return sorted((n for item in items for n in item.words), key=lambda n: (sheet.left[n], sheet.top[n], n))
