@@ -125,7 +125,9 @@ class FixedOcr:
     def recognize(self, image: Image, *, dpi: float) -> list[Word]:
         height, width = (side // 10 for side in image.shape[:2])
         return [
-            Word(text, Box(width * (1 + 2 * place), height, width * (2 + 2 * place), 2 * height), "fixed", 0.9)
+            Word(
+                text, Box(width * (1 + 2 * place), height, width * (2 + 2 * place), 2 * height), "fixed", 0.9
+            )
             for place, text in enumerate(self._text.split())
         ]
 

@@ -103,3 +103,12 @@ def _without_second_page(data: bytes) -> bytes:
     start = data.index(b"<</Type/Page/", data.index(b"(page 2)"))
     end = data.index(b"endobj", start)
     return data[:start] + b"0".ljust(end - start) + data[end:]
+
+
+@pytest.mark.slow
+def test_a_page_of_a_hundred_thousand_words(reader: PdfReader) -> None:
+    lines = b"".join(b"BT /F1 1 Tf 5 %d Td (%s) Tj ET\n" % (row % 290, b"a " * 500) for row in range(200))
+    with within(60):
+        pages = list(reader.pages(files.raw_pdf([lines, LINE % 2]), name="x.pdf"))
+    assert pages[1].text == "page 2"
+    assert pages[0].flags

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from tests.documents import hard_files as files
 
 from asbuilt.documents.scan import PixelReaders, with_second
-from asbuilt.errors import MissingError
+from asbuilt.errors import MissingError, WorldError
 from asbuilt.pages import Box, Word
+from asbuilt.roles import Image
 from asbuilt.testing.sketch import sketch_marks
 
 
@@ -83,3 +84,16 @@ def test_without_ocr_the_command_is_named() -> None:
     assert "pip install asbuilt[ocr]" in readers.missing
     with pytest.raises(MissingError, match=r"pip install asbuilt\[ocr\]"):
         readers.read(np.zeros((5, 5, 3), np.uint8), dpi=72)
+
+
+class UnreachableOcr(files.FixedOcr):
+    def recognize(self, image: Image, *, dpi: float) -> list[Word]:
+        raise WorldError("its program took too long.")
+
+
+def test_a_second_reader_that_fails_loses_nothing() -> None:
+    image = np.full((600, 800, 3), 255, np.uint8)
+    first = files.FixedOcr()
+    words, flags = PixelReaders(first, UnreachableOcr()).read(image, dpi=72)
+    assert words == first.recognize(image, dpi=72)
+    assert flags == ("second reader failed: its program took too long.",)

@@ -6,11 +6,7 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
 from asbuilt.documents.paged import Contents, document_of
-
-try:
-    from asbuilt.documents.structure import RECIPE as STRUCTURE
-except ImportError:
-    from asbuilt.documents.standin import RECIPE as STRUCTURE
+from asbuilt.documents.structure import RECIPE as STRUCTURE
 from asbuilt.documents.worker import OcrPages, Setup
 from asbuilt.documents.worker_pages import Limits, WorkerPages, default_ocr
 from asbuilt.pages import PageLayout

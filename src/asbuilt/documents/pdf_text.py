@@ -33,7 +33,7 @@ _LIGATURES = re.compile("[\ufb00-\ufb06]")
 _BOLD = re.compile(r"bold|black|heavy|demi|BX\d", re.IGNORECASE)  # BX: TeX's bold extended
 _FORCE_BOLD = 1 << 18  # bit 19 of a font descriptor's flags
 _BOLD_WEIGHT = 700
-_MAX_WORDS = 100_000
+_MAX_WORDS = 30_000
 _SPACED_LETTERS = 4  # fewer may be the columns of a table, or initials
 
 
@@ -61,10 +61,11 @@ class LayerWord(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class TextLayer:
     """Words in the file's order, on the page as shown. `turn`: degrees clockwise (0, 90, 180, 270) by
-    which most characters are turned."""
+    which most characters are turned. `cut`: there is more than 30,000 words."""
 
     words: tuple[LayerWord, ...]
     turn: int
+    cut: bool = False
 
 
 def read_text_layer(page: PdfPage) -> TextLayer:
@@ -81,7 +82,8 @@ def read_text_layer(page: PdfPage) -> TextLayer:
                 turns[round(word.angle / 90) * 90 % 360] += len(word.word.text)
             if len(words) >= _MAX_WORDS:
                 break
-    return TextLayer(tuple(_spaced_out(words)), turns.most_common(1)[0][0] if turns else 0)
+    turn = turns.most_common(1)[0][0] if turns else 0
+    return TextLayer(tuple(_spaced_out(words)), turn, cut=len(words) >= _MAX_WORDS)
 
 
 class _Characters:

@@ -15,7 +15,7 @@ from rapidfuzz import fuzz
 from asbuilt.documents.ink import pictures as pictures_of
 from asbuilt.documents.ink import rulings as rulings_of
 from asbuilt.documents.upright import upright
-from asbuilt.errors import MissingError
+from asbuilt.errors import MissingError, WorldError
 from asbuilt.pages import Box, PageMarks, Ruling, Word, union
 from asbuilt.roles import Image, Ocr
 
@@ -36,21 +36,25 @@ class PixelReaders:
         if ocr is None:
             self.missing = "no OCR is installed, 'pip install asbuilt[ocr]' adds one"
 
-    def read(self, image: Image, *, dpi: float) -> list[Word]:
-        """Words of an upright picture, boxes in pixels, with the second reader's disagreement.
+    def read(self, image: Image, *, dpi: float) -> tuple[list[Word], tuple[str, ...]]:
+        """Words of an upright picture, boxes in pixels, each with what the second reader has there if
+        that differs; and a flag when the second reader failed.
 
         Raises MissingError when the package of either is not there.
         """
         words = self.read_once(image, dpi=dpi)
         if self._second is None:
-            return words
-        return with_second(words, self._opened(self._second).recognize(image, dpi=dpi))
+            return words, ()
+        try:
+            return with_second(words, self._opened(self._second).recognize(image, dpi=dpi)), ()
+        except WorldError as error:
+            return words, (f"second reader failed: {error.message}",)
 
     def read_once(self, image: Image, *, dpi: float) -> list[Word]:
         """By the first reader alone."""
         if self._ocr is None:
-            raise MissingError("pages are to be read from their pixels, and no OCR is installed.",
-                               hint="pip install asbuilt[ocr]")  # fmt: skip
+            hint = "pip install asbuilt[ocr]"
+            raise MissingError("pages are to be read from their pixels, and no OCR is installed.", hint=hint)
         return self._opened(self._ocr).recognize(image, dpi=dpi)
 
     @property
@@ -87,7 +91,7 @@ def read_scan(
 ) -> PageMarks:
     """The marks of a page that is a picture, of any orientation and somewhat askew."""
     straight = upright(image, ocr=readers.ocr)
-    words = readers.read(straight.image, dpi=dpi)
+    words, failed = readers.read(straight.image, dpi=dpi)
     height, width = straight.image.shape[:2]
     scale = 72 / dpi
     return PageMarks(
@@ -103,7 +107,7 @@ def read_scan(
         kind="scan",
         rotation=straight.rotation,
         skew=straight.skew,
-        flags=flags,
+        flags=(*flags, *failed),
     )
 
 
@@ -115,11 +119,13 @@ def read_region(
     part = _crop(image, region, scale)
     left, top = max(0, int(region.left * scale)), max(0, int(region.top * scale))
     found = []
-    for word in readers.read(part, dpi=dpi):
+    words, failed = readers.read(part, dpi=dpi)
+    for word in words:
         box = Box(word.box.left + left, word.box.top + top, word.box.right + left, word.box.bottom + top)
         moved = _in_points(replace(word, box=box), 1 / scale)
         if not any(moved.box.overlap(known.box) > 0.5 * moved.box.area for known in marks.words):
             found.append(moved)
+    marks = replace(marks, flags=(*marks.flags, *failed))
     if not found:
         return marks
     pictures = tuple(box for box in marks.pictures if box != region)

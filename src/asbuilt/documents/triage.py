@@ -25,6 +25,7 @@ __all__ = ["Triage", "garbled", "has_ink", "looks_like_text", "triage"]
 _CONTRAST = 10  # grey levels of 255 between ink and ground: fainter is not seen
 
 _REGION = 0.02  # share of the page below which a picture is not searched for text
+_RECENT = 100  # words of one text that a second printing is looked for among
 _COVERED = 0.6  # share of a word's box
 _NOT_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _LATIN_WORD = re.compile(r"[A-Za-z]{4,}")
@@ -48,7 +49,7 @@ def triage(
     layer: TextLayer, drawing: Drawing, page: Box, grey: NDArray[np.uint8], *, scale: float = 1.0
 ) -> Triage:
     """`grey` shows the page, `scale` pixels a point; `page` is its box, as shown."""
-    flags: list[str] = []
+    flags = ["text layer is too long: cut"] if layer.cut else []
     on_page = [word for word in layer.words if _mostly_inside(word.word.box, page)]
     _note(flags, len(layer.words) - len(on_page), "off the page")
     bare = [word for word in on_page if not _is_covered(word, drawing)]
@@ -138,7 +139,8 @@ def _without_doubles(words: Sequence[LayerWord]) -> list[LayerWord]:
         box = word.word.box
         reach = 0.25 * max(1.0, min(box.width, box.height))
         others = kept.setdefault(word.word.text, [])
-        if any(abs(box.left - other.left) <= reach and abs(box.top - other.top) <= reach for other in others):
+        near = others[-_RECENT:]
+        if any(abs(box.left - other.left) <= reach and abs(box.top - other.top) <= reach for other in near):
             continue
         others.append(box)
         result.append(word)

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import pickle
+import signal
 import struct
 import subprocess
 import sys
@@ -90,6 +91,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            process_group=0,  # ended as a whole: an OCR may be a program of its own
             env={
                 **os.environ,
                 **_ENVIRONMENT,
@@ -126,7 +128,7 @@ class Worker:
 
         def expire() -> None:
             expired.set()
-            self._process.kill()
+            _kill(self._process)
 
         timer = threading.Timer(timeout_s, expire)
         timer.daemon = True
@@ -172,9 +174,16 @@ def read_frame(stream: IO[bytes]) -> tuple[bytes, bytes]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
+    _kill(process)
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             with contextlib.suppress(OSError):  # what was left to be written has no reader any more
                 stream.close()
     process.wait()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """With what it started; a process that was not waited for keeps its number, so no other is hit."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -12,11 +12,7 @@ from asbuilt.documents.image_file import ImageFile
 from asbuilt.documents.pdf_file import PdfFile
 from asbuilt.documents.pdf_page import read_pdf_page
 from asbuilt.documents.scan import PixelReaders
-
-try:
-    from asbuilt.documents.structure import arrange
-except ImportError:
-    from asbuilt.documents.standin import arrange
+from asbuilt.documents.structure import arrange
 from asbuilt.documents.upright import straightened
 from asbuilt.documents.worker import UNREAD, FileKind, Setup
 from asbuilt.errors import BugError, MissingError, ReadError

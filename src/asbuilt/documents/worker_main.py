@@ -25,7 +25,6 @@ __all__ = ["main"]
 
 def main() -> None:
     """Serve requests from standard input."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
     requests, answers = _private_streams()
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
@@ -69,7 +68,7 @@ def _listen(requests: IO[bytes], waiting: queue.SimpleQueue[bytes]) -> None:
         try:
             waiting.put(read_frame(requests)[0])
         except (EOFError, OSError):
-            os._exit(0)
+            os.killpg(0, signal.SIGKILL)  # with the programs that an OCR has started
 
 
 def _limit_memory(gib: float) -> None:

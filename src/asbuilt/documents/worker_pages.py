@@ -204,10 +204,13 @@ class _Desk:
     def _contents(self, file: _File) -> Contents:
         if self._known[0] != file.key:
             self._losses = 0
-            try:
-                self._open(file)
-            except WorkerLostError as lost:
-                raise ReadError(f"{file.name!r} cannot be opened: {lost}.") from lost
+            for last in (False, True):
+                try:
+                    self._open(file)
+                    break
+                except WorkerLostError as lost:
+                    if last or lost.timed_out:
+                        raise ReadError(f"{file.name!r} cannot be opened: {lost}.") from lost
         return self._known[1]
 
     def _request(self, file: _File, task: tuple[Any, ...]) -> tuple[dict[str, Any], bytes]:
