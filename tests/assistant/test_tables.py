@@ -68,8 +68,9 @@ def assistant(catalog: Catalog) -> Callable[..., TableAssistant]:
         ("What is the quantity of cable?", "10 [1]"),
         ("What is the sum of the amount?", "1,035.00 EUR (sum of 3 cells) [1] [2] [3]"),
         ("What is the average quantity?", "4 (mean of 3 cells) [1] [2] [3]"),
-        ("Which item has the highest unit price?", "Red widget: 1,000.10 EUR (largest of 2 cells) [1] [2]"),
-        ("Which has the lowest amount?", "Cable: 9.90 EUR (smallest of 2 cells) [1] [2]"),
+        ("Which item has the highest unit price?", "Red widget: 1,000.10 EUR (largest of 3 cells) [1] [2]"),
+        ("Which item has the highest quantity?", "Cable: 10 (largest of 3 cells) [1] [2]"),
+        ("Which has the lowest amount?", "Cable: 9.90 EUR (smallest of 3 cells) [1] [2]"),
     ],
 )
 def test_cells_answer(assistant: Callable[..., TableAssistant], question: str, answer: str) -> None:

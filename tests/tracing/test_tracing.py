@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ from anyio.to_thread import run_sync
 from asbuilt.errors import StorageError
 from asbuilt.testing.generator_contract import finished
 from asbuilt.testing.scripted_generator import ScriptedGenerator
-from asbuilt.tracing import Call, Recorder, Trace, files, observe, read_calls
+from asbuilt.tracing import Call, Recorder, Trace, files, observe, read_calls, unobserved
 from asbuilt.tracing.files import add_calls, add_traces
 
 
@@ -378,3 +379,12 @@ for _ in range(2):
     assert json.loads(line)["name"] == "fits"
     assert read_calls(tmp_path) == ("d", frozenset({Call("a", "b", "fits")}))
     assert not list(tmp_path.glob("*.new"))
+
+
+def test_a_copy_that_nobody_observes_can_be_sent_away(tmp_path: Path) -> None:
+    leaf = Leaf()
+    observe(leaf, name="leaf", recorder=Recorder(tmp_path, digest="d"))
+    with pytest.raises(pickle.PicklingError):
+        pickle.dumps(leaf)
+    assert pickle.loads(pickle.dumps(unobserved(leaf))).work(2) == 4
+    assert "work" in vars(leaf)

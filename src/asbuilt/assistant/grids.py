@@ -43,11 +43,13 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class GridAnswer:
-    """What the cells say. `cells` are those that the answer was made from, in their order."""
+    """What the cells say. `cells` are those that the answer stands on, in their order; `considered` is
+    how many were added, counted or compared for it."""
 
     operation: Operation
     text: str
     cells: tuple[GridCell, ...]
+    considered: int
 
 
 def grid_of(parts: Sequence[tuple[PageLayout, int, Table]]) -> Grid:
@@ -82,17 +84,17 @@ def answer_from_grid(
     `terms` turns text into comparable words (stems without stop words).
     """
     asked = set(terms(question))
-    column = _column(asked, grid, terms)
-    rows = _rows(asked, grid, column, terms)
     operation = _operation(question)
+    column = _column(asked, grid, terms, of_numbers=operation not in (None, "count"))
+    rows = _rows(asked, grid, column, terms)
     if operation == "count" and rows:
         labels = tuple(cell for row in rows if (cell := _label(row)) is not None)
-        return GridAnswer("count", f"{len(rows)}", labels)
+        return GridAnswer("count", f"{len(rows)}", labels, len(rows))
     if column is None:
         return None
     if len(rows) == 1 and (operation is None or operation == "sum"):
         cell = rows[0][column]
-        return None if cell is None else GridAnswer("look up", cell.text, (cell,))
+        return None if cell is None else GridAnswer("look up", cell.text, (cell,), 1)
     if operation is None:
         return None
     return _aggregated(operation, [row for row in rows or grid.rows if not _is_total(row)], column)
@@ -129,12 +131,23 @@ def _operation(question: str) -> Operation | None:
     return next((name for name, pattern in _OPERATIONS if re.search(pattern, lowered)), None)
 
 
-def _column(asked: set[str], grid: Grid, terms: Callable[[str], Iterable[str]]) -> int | None:
+def _column(
+    asked: set[str], grid: Grid, terms: Callable[[str], Iterable[str]], *, of_numbers: bool
+) -> int | None:
     """The column whose header's words all stand in the question; the most words win, a tie is none."""
-    heads = [set(terms(re.sub(r"\(.*?\)", " ", head))) for head in grid.header]
-    scores = [len(head) if head and head <= asked else 0 for head in heads]
+    scores = []
+    for number, head in enumerate(grid.header):
+        words = set(terms(re.sub(r"\(.*?\)", " ", head)))
+        fits = bool(words) and words <= asked and (not of_numbers or _has_numbers(grid, number))
+        scores.append(len(words) if fits else 0)
     best = max(scores, default=0)
     return scores.index(best) if best and scores.count(best) == 1 else None
+
+
+def _has_numbers(grid: Grid, column: int) -> bool:
+    texts = [cell.text for row in grid.rows if (cell := row[column]) is not None]
+    mark = decimal_mark(texts)
+    return any(read_amount(text, mark) is not None for text in texts)
 
 
 def _rows(
@@ -184,12 +197,12 @@ def _aggregated(
             for label, cell in parts
         )
         cells = [each for pair in parts for each in dict.fromkeys(pair) if each is not None]
-        return GridAnswer(operation, text, tuple(cells))
+        return GridAnswer(operation, text, tuple(cells), len(known))
     total = sum((amount.value for _, _, amount in known), Decimal(0))
     if operation == "mean":
         total /= len(known)
     text = _written(total, [amount for _, _, amount in known], mark)
-    return GridAnswer(operation, text, tuple(cell for _, cell, _ in known))
+    return GridAnswer(operation, text, tuple(cell for _, cell, _ in known), len(known))
 
 
 def _written(value: Decimal, amounts: Sequence[Amount], mark: str) -> str:

@@ -150,5 +150,5 @@ def _sentence(answer: GridAnswer, citations: Sequence[Citation]) -> str:
     marks = " ".join(f"[{each.number}]" for each in citations)
     if answer.operation == "look up":
         return f"{answer.text} {marks}"
-    many = len(answer.cells)
+    many = answer.considered
     return f"{answer.text} ({answer.operation} of {many} cell{'s' * (many != 1)}) {marks}"

@@ -18,12 +18,13 @@ import subprocess
 import sys
 import threading
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from asbuilt.errors import AsbuiltError, MissingError, ReadError, UserError, WorldError
 from asbuilt.roles import Ocr
+from asbuilt.tracing import unobserved
 
 __all__ = [
     "UNREAD",
@@ -78,8 +79,9 @@ class Worker:
     """One process, started by the constructor; not thread-safe. `pages` counts requests for pages."""
 
     def __init__(self, setup: Setup) -> None:
+        ocr, second = (each and unobserved(each) for each in (setup.ocr, setup.second))
         try:
-            message = pickle.dumps(setup)
+            message = pickle.dumps(replace(setup, ocr=ocr, second=second))
         except Exception as error:  # pickling runs the components' own code
             raise UserError(
                 f"the OCR components cannot be sent to a worker: {type(error).__name__}: {error}.",

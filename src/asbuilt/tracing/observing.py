@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable
+from copy import copy
 from functools import wraps
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from asbuilt.tracing.files import Call
 from asbuilt.tracing.recorder import Recorder
 from asbuilt.tracing.trace import Here, Span, here
 from asbuilt.types import Finished, Usage
 
-__all__ = ["observe"]
+__all__ = ["observe", "unobserved"]
+
+T = TypeVar("T")
 
 _LIFE = ("open", "close")  # called by the system
 
@@ -38,6 +41,15 @@ def observe(part: object, *, name: str, recorder: Recorder) -> None:
                 object.__setattr__(part, method, _wrapped(getattr(part, method), name, method, recorder))
             except AttributeError:
                 return
+
+
+def unobserved(part: T) -> T:
+    """A copy of `part` that nobody observes, for example to be sent to another process."""
+    bare = copy(part)
+    for name in list(getattr(bare, "__dict__", ())):
+        if inspect.isfunction(inspect.getattr_static(type(bare), name, None)):
+            object.__delattr__(bare, name)
+    return bare
 
 
 def _wrapped(original: Callable[..., Any], name: str, method: str, recorder: Recorder) -> Callable[..., Any]:
