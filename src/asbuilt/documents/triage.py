@@ -78,10 +78,13 @@ def has_ink(grey: NDArray[np.uint8], box: Box, *, scale: float = 1.0) -> bool:
     """Whether anything stands out in the box; `grey` has `scale` pixels a point."""
     # Less what neighbours and rulings reach into from above and below.
     trim = 0.15 * box.height if box.height > 6 else 0.0
-    left, right = int(box.left * scale), math.ceil(box.right * scale)
-    top, bottom = int((box.top + trim) * scale), math.ceil((box.bottom - trim) * scale)
-    part = grey[max(0, top) : max(top + 1, bottom), max(0, left) : max(left + 1, right)]
-    return part.size > 0 and int(part.max()) - int(part.min()) >= _CONTRAST
+    left, right = max(0, int(box.left * scale)), math.ceil(box.right * scale)
+    top, bottom = max(0, int((box.top + trim) * scale)), math.ceil((box.bottom - trim) * scale)
+    part = grey[top : max(top + 1, bottom), left : max(left + 1, right)]
+    if part.size == 0:
+        return False
+    middle = part[len(part) // 2].tobytes()  # of nearly all words one row tells, and bytes are quicker
+    return max(middle) - min(middle) >= _CONTRAST or int(part.max()) - int(part.min()) >= _CONTRAST
 
 
 def garbled(words: Sequence[LayerWord]) -> bool:
@@ -124,7 +127,11 @@ def _any_ink(grey: NDArray[np.uint8]) -> bool:
 
 
 def _mostly_inside(box: Box, page: Box) -> bool:
-    return box.overlap(page) >= 0.5 * box.area and box.overlap(page) > 0
+    left, top, right, bottom = box
+    if left >= 0 and top >= 0 and right <= page.right and bottom <= page.bottom:  # nearly all
+        return True
+    shared = box.overlap(page)
+    return shared > 0 and shared >= 0.5 * box.area
 
 
 def _along_an_axis(angle: float) -> bool:
@@ -138,11 +145,14 @@ def _without_doubles(words: Sequence[LayerWord]) -> list[LayerWord]:
     for word in words:
         box = word.word.box
         reach = 0.25 * max(1.0, min(box.width, box.height))
-        others = kept.setdefault(word.word.text, [])
-        near = others[-_RECENT:]
-        if any(abs(box.left - other.left) <= reach and abs(box.top - other.top) <= reach for other in near):
-            continue
-        others.append(box)
+        others = kept.get(word.word.text)
+        if others is None:
+            kept[word.word.text] = [box]
+        else:
+            left, top = box.left, box.top
+            if any(abs(left - x) <= reach and abs(top - y) <= reach for x, y, _, _ in others[-_RECENT:]):
+                continue
+            others.append(box)
         result.append(word)
     return result
 
