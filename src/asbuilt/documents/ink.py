@@ -25,6 +25,7 @@ _SHORT_LINE = 0.5
 _LONG_LINE = 2.0
 _SMALLEST_PICTURE = 0.3
 _LOOK_DPI = 75.0
+_LINE_DPI = 250.0
 _SHADE = 14
 """Levels of grey by which a line differs from the paper beside it."""
 _CONTRAST = 40
@@ -38,13 +39,12 @@ def rulings(image: Image, *, dpi: float) -> tuple[Ruling, ...]:
     import cv2
 
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
-    block = max(3, round(0.12 * dpi)) | 1
-    dark = cv2.adaptiveThreshold(grey, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, _SHADE)
-    mask = np.asarray(dark, np.uint8)
-    across = [Ruling(x0, y0, x1, y1, width) for x0, y0, x1, y1, width in _lines(mask, grey, dpi)]
-    turned = np.ascontiguousarray(mask.T), np.ascontiguousarray(grey.T)
-    down = [Ruling(y0, x0, y1, x1, width) for x0, y0, x1, y1, width in _lines(*turned, dpi)]
-    return tuple(sorted((*across, *down), key=lambda line: (line.y0, line.x0, line.y1, line.x1)))
+    if dpi > _LINE_DPI:
+        scale = _LINE_DPI / dpi
+        size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
+        grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return tuple(Ruling(*(edge / scale for edge in line)) for line in _rulings(grey, _LINE_DPI))
+    return _rulings(grey, dpi)
 
 
 def pictures(
@@ -92,6 +92,18 @@ def has_ink(image: Image, box: Box) -> bool:
     levels = part.reshape(-1, 3).astype(np.int16)
     away = np.abs(levels - np.median(levels, axis=0)).max(axis=1)
     return int(np.count_nonzero(away > _CONTRAST)) >= max(3, 0.005 * len(levels))
+
+
+def _rulings(grey: Grey, dpi: float) -> tuple[Ruling, ...]:
+    import cv2
+
+    block = max(3, round(0.12 * dpi)) | 1
+    dark = cv2.adaptiveThreshold(grey, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, block, _SHADE)
+    mask = np.asarray(dark, np.uint8)
+    across = [Ruling(x0, y0, x1, y1, width) for x0, y0, x1, y1, width in _lines(mask, grey, dpi)]
+    turned = np.ascontiguousarray(mask.T), np.ascontiguousarray(grey.T)
+    down = [Ruling(y0, x0, y1, x1, width) for x0, y0, x1, y1, width in _lines(*turned, dpi)]
+    return tuple(sorted((*across, *down), key=lambda line: (line.y0, line.x0, line.y1, line.x1)))
 
 
 def _lines(dark: Mask, grey: Grey, dpi: float) -> list[tuple[float, float, float, float, float]]:

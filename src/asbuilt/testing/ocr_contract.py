@@ -37,7 +37,7 @@ def drawn_page(
             assert drawn is not None
             truth.append((word, Box(*drawn)))
             x += pen.textlength(f"{word} ", font=font)
-    return np.ascontiguousarray(np.asarray(picture)), truth
+    return np.array(picture), truth
 
 
 class OcrContract:
