@@ -57,7 +57,15 @@ class TestPptxReaderContract(PagedReaderContract):
         def crowded(slide: Any) -> None:
             add_text(slide.shapes, "far too much for so small a box " * 20, 700, 500, 100, 30)
 
-        return {"talk.pptx": show(agenda, agenda, layout=_TITLE_AND_CONTENT), "one.pptx": show(crowded)}
+        def over_the_edge(slide: Any) -> None:
+            table = slide.shapes.add_table(1, 1, Pt(-20), Pt(500), Pt(50), Pt(30)).table
+            table.cell(0, 0).text = "more than the cell can hold in any size " * 9
+
+        return {
+            "edge.pptx": show(over_the_edge),
+            "talk.pptx": show(agenda, agenda, layout=_TITLE_AND_CONTENT),
+            "one.pptx": show(crowded),
+        }
 
     @pytest.fixture
     def broken(self) -> Mapping[str, bytes]:

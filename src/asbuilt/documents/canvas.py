@@ -149,7 +149,8 @@ class Canvas:
         goes_on = joins and passage.kind == "list" == self.last_kind
         low = lines[0][0].start
         start = self._write(passage.text[low : lines[-1][-1].end], LINE if goes_on else PARAGRAPH)
-        first = self._blocks.pop().first if goes_on else len(self._words)
+        above = self._blocks.pop() if goes_on else None
+        first, first_line = above.first if above else len(self._words), len(self._lines)
         leading = size * LEADING / SIZE
         for row, line in enumerate(lines):
             place = passage.place
@@ -166,7 +167,7 @@ class Canvas:
                 place=place,
             )
             self._end_lines([len(self._words) - len(line)])
-        box = union(line.box for line in self._lines if line.first >= first)
+        box = union((*([above.box] if above else []), *(line.box for line in self._lines[first_line:])))
         self._blocks.append(Block(passage.kind, first, len(self._words), box, level=passage.level))
         self._reach(box)
 
@@ -259,25 +260,29 @@ class Canvas:
         place: str,
     ) -> None:
         advance = size * ADVANCE / SIZE
-        for span in line:
-            word_left = min(left + advance * span.column, right - 1)
-            word_right = min(left + advance * (span.column + span.end - span.start), right)
-            box = Box(word_left, top, word_right, top + size).rounded()
-            self._words.append(
-                Word(text[span.start : span.end], box, "file", 1.0, start + span.start, size, place=place)
-            )
+        top, bottom = round(top, 2), round(top + size, 2)
+        for low, high, column, _ in line:
+            # What is too long for its place is drawn up to its edge.
+            word_left = round(min(left + advance * column, right - 1), 2)
+            word_right = round(min(left + advance * (column + high - low), right), 2)
+            box = Box(word_left, top, word_right, bottom)
+            self._words.append(Word(text[low:high], box, "file", 1.0, start + low, size, place=place))
+        self.height = max(self.height, bottom + self._margin)
 
     def _end_lines(self, firsts: Sequence[int]) -> None:
         """Lines that begin with these words; those on one height are one."""
-        ends = [*firsts[1:], len(self._words)]
-        for first, end in zip(firsts, ends, strict=False):
-            box = union(word.box for word in self._words[first:end])
-            if self._lines and first == self._lines[-1].end and first > firsts[0]:
-                last = self._lines[-1]
-                if last.box.top == box.top:
-                    self._lines[-1] = Line(last.first, end, union((last.box, box)))
-                    continue
-            self._lines.append(Line(first, end, box))
+        first = -1
+        for at in firsts:
+            if first >= 0 and self._words[at].box.top != self._words[first].box.top:
+                self._end_line(first, at)
+                first = at
+            first = at if first < 0 else first
+        if first >= 0:
+            self._end_line(first, len(self._words))
+
+    def _end_line(self, first: int, end: int) -> None:
+        left, top, _, bottom = self._words[first].box
+        self._lines.append(Line(first, end, Box(left, top, self._words[end - 1].box.right, bottom)))
 
     def _write(self, text: str, gap: str) -> int:
         if self._length:

@@ -186,7 +186,7 @@ def _on_slide(items: Iterable[_Item], size: tuple[float, float], flags: list[str
         box = item.box
         seen = Box(max(0.0, box.left), max(0.0, box.top), min(size[0], box.right), min(size[1], box.bottom))
         if seen.width > 0 and seen.height > 0:
-            yield item if isinstance(item, _Table) else replace(item, box=seen)
+            yield replace(item, box=seen)
         elif not isinstance(item, _Picture):
             flags.append("text beside the slide is not read")
 
