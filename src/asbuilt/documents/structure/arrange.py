@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asbuilt.documents.structure.aligned import AlignedTables
 from asbuilt.documents.structure.blocks import blocks_of
+from asbuilt.documents.structure.figures import figures_of
 from asbuilt.documents.structure.lines import runs_of
 from asbuilt.documents.structure.order import regions
 from asbuilt.documents.structure.ruled import ruled_tables, rules_of
@@ -24,9 +25,12 @@ def arrange(marks: PageMarks) -> PageLayout:
     rules = rules_of(marks)
     tables = ruled_tables(rules, sheet)
     taken = {n for table in tables for cell in table.cells for line in cell.lines for n in line}
-    items = [Item(*table.box, sheet.body, [], table) for table in tables]
+    figures = figures_of(
+        marks.pictures, sheet, [n for n in range(len(sheet.words)) if n not in taken], tables
+    )
+    taken.update(n for figure in figures for n in figure.words)
+    items = [Item(*table.box, sheet.body, [], table) for table in tables] + figures
     items += runs_of(sheet, [n for n in range(len(sheet.words)) if n not in taken])
     scan = any(word.reader != "text-layer" for word in sheet.words)
-    return written(
-        marks, sheet, blocks_of(sheet, regions(items, sheet, tables=AlignedTables(sheet, rules)), scan=scan)
-    )
+    ordered = regions(items, sheet, tables=AlignedTables(sheet, rules))
+    return written(marks, sheet, blocks_of(sheet, ordered, scan=scan))

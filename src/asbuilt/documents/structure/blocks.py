@@ -10,7 +10,7 @@ from statistics import median
 
 from asbuilt.documents.structure.lines import joined_runs
 from asbuilt.documents.structure.order import Region
-from asbuilt.documents.structure.sheet import Sheet, TableDraft
+from asbuilt.documents.structure.sheet import FigureDraft, Sheet, TableDraft
 from asbuilt.documents.structure.text import BlockDraft
 from asbuilt.pages import Box
 
@@ -50,8 +50,8 @@ def blocks_of(sheet: Sheet, regions: Iterable[Region], *, scan: bool = False) ->
         for part in _parts(sheet, region):
             if isinstance(part, TableDraft):
                 drafts.append(BlockDraft("table", table=part))
-            elif isinstance(part, Box):
-                drafts.append(BlockDraft("figure", picture=part))
+            elif isinstance(part, FigureDraft):
+                drafts.append(BlockDraft("figure", part.lines, picture=part.box))
             else:
                 for lines in _paragraphs(sheet, part, scan=scan):
                     draft = BlockDraft("paragraph", [line.words for line in lines])
@@ -76,7 +76,7 @@ class _Shape:
         self.bottom = max(line.box.bottom for line in lines)
 
 
-def _parts(sheet: Sheet, region: Region) -> Iterator[list[_Line] | TableDraft | Box]:
+def _parts(sheet: Sheet, region: Region) -> Iterator[list[_Line] | TableDraft | FigureDraft]:
     """Runs of lines, and what stands between them."""
     lines: list[_Line] = []
     done: set[int] = set()

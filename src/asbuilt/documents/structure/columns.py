@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from asbuilt.documents.structure.sheet import Row, Sheet
+from asbuilt.documents.structure.values import is_symbol
+from asbuilt.errors import BugError
 
 __all__ = ["Column", "Columns", "Placed"]
 
@@ -71,10 +73,29 @@ class Columns:
             placed.cells[column] = words
         return placed
 
-    def add_header(self, row: Row) -> bool:
-        """Put a row before the first; its words may stand over several columns."""
-        if len(row.items) < 2:
+    def may_head(self, row: Row) -> bool:
+        """Whether the words of `row` can name columns below it: each stands over some of its own. A
+        single name has to span columns, the first one not among them."""
+        placed = self._headed(row)
+        if placed is None:
             return False
+        if len(row.items) > 1:
+            return True
+        return any(over[0] is not self.columns[0] for over, _ in placed.spans)
+
+    def is_title(self, row: Row) -> bool:
+        """Whether `row` is the title of a section: over the first column, and no other."""
+        first = self.columns[0]
+        return all(self.touched(item.left, item.right) == [first] for item in row.items)
+
+    def add_above(self, row: Row) -> None:
+        """Put a row that `may_head` or `is_title` before the first."""
+        placed = self._headed(row)
+        if placed is None:
+            raise BugError("a row was put above columns that it does not name.")
+        self.rows.insert(0, placed)
+
+    def _headed(self, row: Row) -> Placed | None:
         placed = Placed(row)
         taken: set[Column] = set()
         pieces = [piece for item in row.items for piece in self._pieces(item.words)]
@@ -83,14 +104,13 @@ class Columns:
             others = [edge for place, edge in enumerate(edges) if place != number]
             over = self._under(left, right, others)
             if not over or taken & set(over):
-                return False
+                return None
             taken.update(over)
             if len(over) == 1:
                 placed.cells[over[0]] = words
             else:
                 placed.spans.append((over, words))
-        self.rows.insert(0, placed)
-        return True
+        return placed
 
     def _under(self, left: float, right: float, others: list[tuple[float, float]]) -> list[Column]:
         """Columns that words of a header from `left` to `right` are about: those that they touch, or
@@ -113,6 +133,26 @@ class Columns:
                 if away < off - 0.3 * self._sheet.body:
                     best, off = span, away
         return best
+
+    def join_symbols(self) -> None:
+        """Make one of a column of currency signs, or of signs after numbers, and that of the numbers."""
+        for column in list(self.columns):
+            texts = [self._sheet.text(placed.cells[column]) for placed in self.rows if column in placed.cells]
+            place = self.columns.index(column)
+            if len(self.columns) < 3 or not texts or not all(map(is_symbol, texts)):
+                continue
+            after = texts[0] in (")", "%") or place + 1 == len(self.columns)
+            if after and place == 0:
+                continue
+            other = self.columns[place - 1 if after else place + 1]
+            if any(column in over or other in over for placed in self.rows for over, _ in placed.spans):
+                continue
+            for placed in self.rows:
+                words = placed.cells.pop(column, [])
+                if words:
+                    own = placed.cells.get(other, [])
+                    placed.cells[other] = [*own, *words] if after else [*words, *own]
+            self._settle()
 
     def drop_first(self) -> None:
         self.rows.pop(0)
@@ -145,7 +185,7 @@ class Columns:
     def _pieces(self, words: list[int]) -> list[list[int]]:
         """A run, parted where it goes from one column into the next at a blank."""
         if len(self.touched(*self._edges(words))) < 2:
-            return [words]
+            return [list(words)]
         pieces: list[list[int]] = []
         before: list[Column] = []
         for n in words:

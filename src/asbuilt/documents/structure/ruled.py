@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from asbuilt.documents.structure.sheet import CellDraft, Sheet, TableDraft, rows_of
+from asbuilt.documents.structure.sheet import CellDraft, Sheet, TableDraft, lines_in
 from asbuilt.pages import Box, PageMarks
 
 __all__ = ["Rules", "frames_of", "ruled_tables", "rules_of"]
@@ -31,6 +31,13 @@ class Rules:
 
     def __init__(self, flat: Floats, upright: Floats, cross: float) -> None:
         self.flat, self.upright, self.cross = flat, upright, cross
+
+    def across(self, left: float, right: float, *, share: float) -> list[float]:
+        """Heights, from the top, of the lines that cover this share of the way from left to right."""
+        flat = self.flat
+        covered = np.minimum(flat[:, 2], right) - np.maximum(flat[:, 1], left)
+        places: list[float] = flat[covered >= share * (right - left), 0].tolist()
+        return sorted(places)
 
 
 def rules_of(marks: PageMarks) -> Rules:
@@ -180,14 +187,6 @@ def _grid(
     drafts.sort(key=lambda cell: (cell.row, cell.column))
     box = Box(xs[0], ys[0], xs[-1], ys[-1])
     return TableDraft(box, len(rows) - 1, len(columns) - 1, drafts, ruled=True)
-
-
-def lines_in(sheet: Sheet, numbers: list[int]) -> list[list[int]]:
-    """Words of a cell, line by line."""
-    if len(numbers) < 2:
-        return [numbers] if numbers else []
-    items = [sheet.item([n]) for n in numbers]
-    return [[n for item in row.items for n in item.words] for row in rows_of(items)]
 
 
 def _slot(edges: list[float], place: float) -> int:

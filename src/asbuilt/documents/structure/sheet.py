@@ -11,7 +11,7 @@ from typing import Any
 
 from asbuilt.pages import Box, PageMarks, Word
 
-__all__ = ["CellDraft", "Item", "Row", "Sheet", "TableDraft", "rows_of"]
+__all__ = ["CellDraft", "FigureDraft", "Item", "Row", "Sheet", "TableDraft", "lines_in", "rows_of"]
 
 _EM_OF_BOX = 0.8
 """Font size over the height of a word's box, where its reader does not say the size."""
@@ -104,9 +104,17 @@ class TableDraft:
     ruled: bool = False
 
 
+@dataclass(slots=True)
+class FigureDraft:
+    """A picture, and the words in it, line by line."""
+
+    box: Box
+    lines: list[list[int]]
+
+
 @dataclass(slots=True, eq=False)
 class Item:
-    """What is put in order as a whole: a run of words on one line, a table, or a figure (its box)."""
+    """What is put in order as a whole: a run of words on one line, a table, or a figure."""
 
     left: float
     top: float
@@ -114,7 +122,7 @@ class Item:
     bottom: float
     size: float
     words: list[int]
-    part: TableDraft | Box | None = None
+    part: TableDraft | FigureDraft | None = None
 
     @property
     def middle(self) -> float:
@@ -195,3 +203,11 @@ def _put_beside(rows: list[Row], parts: list[Item]) -> None:
         row.items.sort(key=lambda item: (item.left, item.top))
     rows.extend(alone)
     rows.sort(key=lambda row: (row.middle, row.left))
+
+
+def lines_in(sheet: Sheet, numbers: list[int]) -> list[list[int]]:
+    """Words of a cell, line by line."""
+    if len(numbers) < 2:
+        return [numbers] if numbers else []
+    items = [sheet.item([n]) for n in numbers]
+    return [[n for item in row.items for n in item.words] for row in rows_of(items)]
