@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ class RapidOcr:
         self._threads = threads
         self._models: OcrModels | None = None
         self._pool: ThreadPoolExecutor | None = None
+        self._opening = Lock()
 
     @staticmethod
     def demand(config: Mapping[str, Any], assumed: Assumptions) -> Demand:  # noqa: ARG004
@@ -95,10 +97,11 @@ class RapidOcr:
 
     def open(self) -> None:
         """Load the models. Raises MissingError without the extra."""
-        if self._models is None:
-            threads = self._threads or len(os.sched_getaffinity(0))
-            self._models = open_models(threads=threads)
-            self._pool = ThreadPoolExecutor(threads, thread_name_prefix=_NAME)
+        with self._opening:
+            if self._models is None:
+                threads = self._threads or os.cpu_count() or 1
+                self._pool = ThreadPoolExecutor(threads, thread_name_prefix=_NAME)
+                self._models = open_models(threads=threads)
 
     def close(self) -> None:
         """Let go of the models."""
@@ -107,7 +110,10 @@ class RapidOcr:
         self._models = self._pool = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_models": None, "_pool": None}
+        return {**self.__dict__, "_models": None, "_pool": None, "_opening": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _opening=Lock())
 
     def recognize(self, image: Image, *, dpi: float) -> list[Word]:
         """See the role. Opens when it is not. Raises UserError for what is no picture."""
