@@ -61,6 +61,11 @@ def test_letters_are_not_lines():
     assert rulings(page, dpi=DPI) == ()
 
 
+def test_blurred_small_print_is_no_line():
+    page, _ = drawn_page(("the amount of an invoice is due within thirty days of its date",) * 6, size=14)
+    assert rulings(speckled(cv2.GaussianBlur(page, (0, 0), 1.2)), dpi=DPI) == ()
+
+
 def test_filled_bands_are_not_lines(blank):
     blank[200:260, 100:1000] = 40
     assert rulings(blank, dpi=DPI) == ()

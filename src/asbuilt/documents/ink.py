@@ -23,6 +23,8 @@ _BREAK = 0.1
 _FLAW = 0.035
 _SHORT_LINE = 0.5
 _LONG_LINE = 2.0
+_WHOLE = 0.95
+"""Share of its length on which a line without gaps has ink."""
 _SMALLEST_PICTURE = 0.3
 _LOOK_DPI = 75.0
 _LINE_DPI = 250.0
@@ -163,21 +165,25 @@ def _thickness(strip: Grey) -> float:
 
 
 def _stands_free(dark: Mask, line: tuple[float, float, float, float, float], dpi: float) -> bool:
-    """Not a row of letters' feet or heads: these have gaps, and stems on one side."""
+    """Not a row of letters: these have gaps, and stems beside them. A long line without gaps may have
+    anything beside it; a broken or short one hardly any ink."""
     x0, y0, x1, y1, thickness = line
-    if x1 - x0 >= _LONG_LINE * dpi:
+    columns = np.arange(int(x0), int(x1))
+    middle = y0 - 0.5 + (y1 - y0) * (columns - x0) / (x1 - x0)
+
+    def along(low: float, high: float) -> Mask:
+        """Rows of the picture from `low` to `high` below the line, following its tilt."""
+        rows = np.arange(low, high + 0.5)[:, None] + middle
+        inside = rows.round().clip(0, dark.shape[0] - 1).astype(np.int64)
+        return np.asarray(dark[inside, columns])
+
+    half = thickness / 2
+    whole = float(along(-half, half).any(axis=0).mean()) >= _WHOLE
+    if whole and x1 - x0 >= _LONG_LINE * dpi:
         return True
-    short = x1 - x0 < _SHORT_LINE * dpi
-    middle = (y0 + y1) / 2
-    near, far = thickness / 2 + 1.5, thickness / 2 + 1.5 + max(2.0, 0.015 * dpi)
-    sides = []
-    for low, high in ((middle - far, middle - near), (middle + near, middle + far)):
-        part = dark[max(0, round(low)) : max(0, round(high)), int(x0) : int(x1)]
-        sides.append(float(part.mean()) if part.size else 0.0)
-    if not short:
-        return max(sides) < 0.2
-    own = dark[max(0, round(middle - near)) : round(middle + near) + 1, int(x0) : int(x1)]
-    return max(sides) < 0.12 and float(own.any(axis=0).mean()) >= 0.95
+    near, far = half + 1.5, half + 0.5 + max(2.0, 0.015 * dpi)
+    beside = max(float(along(-far, -near).mean()), float(along(near, far).mean()))
+    return beside < (0.2 if whole and x1 - x0 >= _SHORT_LINE * dpi else 0.06)
 
 
 def _joined(
