@@ -69,8 +69,8 @@ class PagedDocument:
 
     name: str
     content_hash: str
-    media_type: str
     pages: tuple[PageLayout, ...]
+    media_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

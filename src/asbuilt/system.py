@@ -7,7 +7,7 @@ import importlib.util
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import Any, Self, cast
 
 from filelock import FileLock, Timeout
 
-from asbuilt import registry
+from asbuilt import __version__, registry
 from asbuilt.blueprint import (
     Blueprint,
     ComponentSpec,
@@ -28,13 +28,28 @@ from asbuilt.blueprint import (
 from asbuilt.blueprint.needs import Parts, match_needs
 from asbuilt.catalog import Catalog
 from asbuilt.documents.choose import choose_reader
-from asbuilt.documents.sources import find_sources
+from asbuilt.documents.sources import SourceFile, find_sources
 from asbuilt.errors import MissingError, NotFoundError, StorageError, UserError
+from asbuilt.extraction.folder import ResultFolder
+from asbuilt.extraction.pipeline import ExtractionPipeline, ExtractionStopped
+from asbuilt.extraction.verify import VerifyReport, verify
+from asbuilt.fields import Extraction, FieldSchema
 from asbuilt.knowledge import IngestionReport, KnowledgeBase
 from asbuilt.knowledge.vectors import vector_id
+from asbuilt.pages import PageLayout
 from asbuilt.retrieval.hybrid import Explanation, Fit, HybridRetriever
 from asbuilt.retrieval.known_answers import load_known_answers
-from asbuilt.roles import Assistant, Chunker, Embedder, Generator, Index, Progress, Reader, Retriever
+from asbuilt.roles import (
+    Assistant,
+    Chunker,
+    Embedder,
+    Extractor,
+    Generator,
+    Index,
+    Progress,
+    Reader,
+    Retriever,
+)
 from asbuilt.tracing import Recorder, observe
 from asbuilt.types import Answer, Filters, Finished, GenerationOptions, Hit, Message
 
@@ -74,6 +89,7 @@ class System:
         self._slot: tuple[Path, FileLock] | None = None
         self._knowledge: KnowledgeBase | None = None
         self._default_readers: dict[str, Reader] | None = None
+        self._extractor: Extractor | None = None
 
     @classmethod
     def load(cls, path: str | Path = "blueprint.yaml") -> System:
@@ -170,6 +186,31 @@ class System:
                 self._opened.append(self._knowledge)
             return self._knowledge
 
+    @property
+    def extractor(self) -> Extractor:
+        """What takes values out of documents; ``extractor/layout`` where the blueprint names none."""
+        with self._lock:
+            if self._extractor is None:
+                named = self.names_of("extractor")
+                self._extractor = self.part(named[-1]) if named else self._default(_EXTRACTOR)
+            return self._extractor
+
+    @property
+    def extraction(self) -> ExtractionPipeline:
+        """Files to values; pages are kept in the catalogue."""
+        readers = self._readers()
+        return ExtractionPipeline(
+            choose_reader=lambda name, data: choose_reader(name, data, readers),
+            store=self.catalog.pages,
+            extractors=(self.extractor,),
+            recipe=self._extractor_recipe(),
+        )
+
+    def _extractor_recipe(self) -> tuple[str, ...]:
+        named = (*self.names_of("extractor"), *self.names_of("generator"))
+        drawn = [self.blueprint.component(name) for name in named]
+        return tuple(f"{each.use} {sorted(each.config.items())}" for each in drawn) or (_EXTRACTOR,)
+
     def chunker_like(self, **config: Any) -> Chunker:
         """The blueprint's chunker with some of its config replaced, open."""
         name = self.names_of("chunker")[-1]
@@ -246,6 +287,66 @@ class System:
             return None
         return retriever.fit(load_known_answers(self.folder / file))
 
+    def extract(
+        self,
+        paths: Sequence[str],
+        *,
+        schema: FieldSchema,
+        out: Path,
+        formats: Sequence[str] = (),
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+    ) -> list[Extraction]:
+        """Take a schema's values out of files, folders or globs, into the folder `out`.
+
+        One extraction a file, in order; a file that cannot be read has a `fault`. Files that were done
+        into `out` before, by the same recipe, are not done again. `formats` are exporters' names. When
+        `stop` is set, work ends at the next page, and `out` is finished by the next run.
+        """
+        files = [each.to_read() for each in find_sources([Path.cwd() / path for path in paths]).files]
+        exporters = [self._default(f"exporter/{name}") for name in dict.fromkeys((*_FORMATS, *formats))]
+        folder = ResultFolder(out, schema, version=__version__)
+        tell = progress or (lambda _stage, _done, _total: None)
+
+        def on_page(name: str, page: int, pages: int) -> None:
+            if pages >= _MANY_PAGES:
+                tell(name, page, pages)
+
+        extractions: list[Extraction] = []
+        stopping = stop.is_set if stop is not None else None
+        try:
+            for extraction in self.extraction.run_into(
+                folder, files, schema, on_page=on_page, stopping=stopping
+            ):
+                extractions.append(extraction)
+                tell("extract", len(extractions), len(files))
+        except ExtractionStopped:
+            return extractions
+        exported: dict[str, bytes] = {}
+        for exporter in exporters:
+            exported |= exporter.export(extractions, schema)
+        folder.finish(exported)
+        return extractions
+
+    def verify(
+        self, out: Path, *, sources: Path | None = None, on_document: Callable[[str], None] | None = None
+    ) -> VerifyReport:
+        """Prove the values of a folder that `extract` wrote again, from files and crops."""
+        pipeline = self.extraction
+        ocr = [self.part(name) for name in self.names_of("ocr")] or [self._default(_OCR)]
+
+        def reread(name: str, data: bytes) -> Iterator[PageLayout]:
+            return pipeline.reread(pipeline.open(SourceFile(name, name, lambda: data)))
+
+        return verify(
+            out,
+            reread=reread,
+            ocr=ocr[0],
+            second=ocr[1] if len(ocr) > 1 else None,
+            sources=sources,
+            on_document=on_document,
+        )
+
     def explain(self, query: str, *, top_k: int | None = None, filters: Filters | None = None) -> Explanation:
         """Like `search`, with every side's rank and score and the time of each stage."""
         retriever = self.retriever
@@ -289,7 +390,7 @@ class System:
                 if hasattr(part, "close"):
                     part.close()
             self._parts.clear()
-            self._knowledge = self._default_readers = None
+            self._knowledge = self._default_readers = self._extractor = None
             self.recorder.close()
             if self._slot is not None:
                 self._slot[1].release()
@@ -361,6 +462,10 @@ class System:
 
 
 _CATALOG = "(catalogue)"
+_EXTRACTOR = "extractor/layout"
+_OCR = "ocr/rapidocr"
+_FORMATS = ("csv", "xlsx", "html")
+_MANY_PAGES = 5  # from which on a file's pages are worth a progress of their own
 _PACKAGE = "package:"
 
 

@@ -14,12 +14,14 @@ from asbuilt.cli import (
     doctor,
     drift,
     evaluate,
+    extract,
     ingest,
     keys,
     new,
     plan,
     search,
     serve,
+    verify,
 )
 from asbuilt.cli.output import fail, print_fault
 from asbuilt.errors import AsbuiltError, BlueprintError, BugError
@@ -39,6 +41,8 @@ app.command()(check.check)
 app.command()(plan.plan)
 app.command()(docs.docs)
 app.command()(ingest.ingest)
+app.command()(extract.extract)
+app.command()(verify.verify)
 app.command()(search.search)
 app.command()(ask.ask)
 app.command()(chat.chat)

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from asbuilt import __version__
-from asbuilt.server import chat, documents, feedback, health, metrics, openai, search
+from asbuilt.server import chat, documents, extract, feedback, health, metrics, openai, search
 from asbuilt.server.errors import OPENAI_PREFIX, install_handlers
 from asbuilt.server.limits import LimitMiddleware, RouteLimits
 from asbuilt.server.metrics import Metrics, MetricsMiddleware
@@ -63,7 +63,7 @@ def openapi_document(system: System) -> dict[str, Any]:
 def _application(system: System, access: Access, *, grace_s: float) -> FastAPI:
     api = system.blueprint.api
     service = Service(system, grace_s=grace_s)
-    parts = [(api.prefix, group.router) for group in (chat, documents, search, feedback, health)]
+    parts = [(api.prefix, group.router) for group in (chat, documents, extract, search, feedback, health)]
     parts += [(OPENAI_PREFIX, openai.router), ("", metrics.router)]
     paths = (
         f"{prefix}{route.path}"
@@ -121,6 +121,7 @@ def _limits(service: Service) -> dict[str, RouteLimits]:
         f"{prefix}/search": RouteLimits(json, service.lookup),
         f"{OPENAI_PREFIX}/embeddings": RouteLimits(json, service.lookup),
         f"{prefix}/documents": RouteLimits(largest, service.ingestion),
+        f"{prefix}/extract": RouteLimits(largest, service.extraction),
     }
 
 

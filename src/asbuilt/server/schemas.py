@@ -15,6 +15,7 @@ __all__ = [
     "CitationModel",
     "DocumentsRequest",
     "DocumentsResponse",
+    "ExtractResponse",
     "FeedbackRequest",
     "FeedbackResponse",
     "FeedbackSummaryModel",
@@ -234,6 +235,103 @@ class DocumentsResponse(BaseModel):
     document_ids: list[int]
     chunks_created: int
     receipts: list[ReceiptModel]
+
+
+# ---------------------------------------------------------------- extraction
+
+
+class EvidenceModel(BaseModel):
+    """The words that a value was made of."""
+
+    page: int
+    words: list[int] = Field(description="Numbers of the words on that page, in reading order.")
+    boxes: list[tuple[float, float, float, float]] = Field(
+        description="left, top, right, bottom of each line, in points from the top left of the upright page."
+    )
+    quote: str
+    reader: str = Field(description="Who read the words.", examples=["text-layer", "rapidocr"])
+    place: str = Field(description="In a file that states its text: the cell or paragraph.")
+    crop: str
+    second: str | None = Field(description="What the second reader saw, when it disagrees.")
+
+
+class CandidateModel(BaseModel):
+    """Another value that was considered."""
+
+    path: str
+    value: Any
+    quote: str
+    page: int
+    words: list[int]
+    extractor: str
+    score: float
+    why: str
+    signals: dict[str, float]
+
+
+class SearchedModel(BaseModel):
+    """Where a value was looked for in vain."""
+
+    page: int
+    box: tuple[float, float, float, float] | None
+    what: str
+
+
+class ExtractedValueModel(BaseModel):
+    """One leaf of the schema."""
+
+    path: str = Field(examples=["lines[0].amount"])
+    kind: Literal["string", "number", "integer", "boolean", "date", "enum"]
+    status: Literal["found", "not_found", "conflict"]
+    value: Any
+    confidence: float = Field(description="Probability that the value is right.")
+    evidence: EvidenceModel | None
+    extractor: str
+    why: str
+    signals: dict[str, float]
+    rivals: list[CandidateModel]
+    searched: list[SearchedModel]
+    corrected: bool
+
+
+class ConstraintModel(BaseModel):
+    """Whether the values agree with each other; null when one of them is missing."""
+
+    expression: str
+    holds: bool | None
+    message: str
+
+
+class RepairModel(BaseModel):
+    """A reading that a constraint corrected."""
+
+    path: str
+    before: Any
+    after: Any
+    quote_before: str
+    quote_after: str
+    constraint: str
+    evidence: EvidenceModel
+
+
+class ExtractionModel(BaseModel):
+    """One file. With a `fault` it could not be read, and there are no values."""
+
+    document: str
+    content_hash: str
+    schema_digest: str = Field(alias="schema")
+    values: list[ExtractedValueModel]
+    data: Any = Field(description="The value that the schema describes; null where nothing was found.")
+    constraints: list[ConstraintModel]
+    repairs: list[RepairModel]
+    flags: list[str]
+    fault: str
+
+
+class ExtractResponse(BaseModel):
+    """One extraction a file, in the order of the files."""
+
+    extractions: list[ExtractionModel]
 
 
 # ---------------------------------------------------------------- search

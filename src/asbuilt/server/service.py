@@ -47,10 +47,12 @@ class Service:
         self.generation = Gate(slots=self.api.max_concurrency, wait_s=wait_s)
         self.lookup = Gate(slots=self.api.max_concurrency, wait_s=wait_s)
         self.ingestion = Gate(slots=_UPLOADS, wait_s=wait_s)
+        self.extraction = Gate(slots=_UPLOADS, wait_s=wait_s)
         self._chunkers: dict[tuple[tuple[str, int], ...], Chunker] = {}
         # More searches at once than cores only make each of them slower.
         self._searching = CapacityLimiter(max(2, os.cpu_count() or 1))
         self._ingesting = CapacityLimiter(1)
+        self._extracting = CapacityLimiter(_UPLOADS)
         self._grace_s = grace_s
         self._stopping = asyncio.Event()
         self.stop_ingestion = threading.Event()
@@ -131,6 +133,10 @@ class Service:
         """Run an ingestion on a worker thread; one at a time, and to its end even if nobody waits."""
         return await run_sync(work, limiter=self._ingesting)
 
+    async def extract(self, work: Callable[[], _T]) -> _T:
+        """Run an extraction on a worker thread."""
+        return await run_sync(work, limiter=self._extracting)
+
     async def while_wanted(self, receive: Receive, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of `work`, which is cancelled when nobody wants it any more.
 
@@ -194,7 +200,12 @@ class Service:
 
     def gates(self) -> dict[str, Gate]:
         """What requests pass, by kind."""
-        return {"generation": self.generation, "lookup": self.lookup, "ingestion": self.ingestion}
+        return {
+            "generation": self.generation,
+            "lookup": self.lookup,
+            "ingestion": self.ingestion,
+            "extraction": self.extraction,
+        }
 
     def running(self) -> dict[str, int]:
         """Requests being served, by kind."""
