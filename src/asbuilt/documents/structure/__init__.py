@@ -7,5 +7,6 @@ looks for words of one language, except that captions are also known by "Figure 
 from __future__ import annotations
 
 from asbuilt.documents.structure.arrange import RECIPE, arrange
+from asbuilt.documents.structure.stitch import stitch
 
-__all__ = ["RECIPE", "arrange"]
+__all__ = ["RECIPE", "arrange", "stitch"]

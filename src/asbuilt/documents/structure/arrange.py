@@ -5,6 +5,7 @@ from __future__ import annotations
 from asbuilt.documents.structure.aligned import AlignedTables
 from asbuilt.documents.structure.blocks import blocks_of
 from asbuilt.documents.structure.figures import figures_of
+from asbuilt.documents.structure.inner_rows import with_headers, with_inner_rows
 from asbuilt.documents.structure.lines import runs_of
 from asbuilt.documents.structure.order import regions
 from asbuilt.documents.structure.ruled import ruled_tables, rules_of
@@ -23,7 +24,7 @@ def arrange(marks: PageMarks) -> PageLayout:
     their words come; each word comes out exactly once."""
     sheet = Sheet(marks)
     rules = rules_of(marks)
-    tables = ruled_tables(rules, sheet)
+    tables = [with_headers(sheet, with_inner_rows(sheet, table)) for table in ruled_tables(rules, sheet)]
     taken = {n for table in tables for cell in table.cells for line in cell.lines for n in line}
     figures = figures_of(
         marks.pictures, sheet, [n for n in range(len(sheet.words)) if n not in taken], tables
@@ -31,6 +32,5 @@ def arrange(marks: PageMarks) -> PageLayout:
     taken.update(n for figure in figures for n in figure.words)
     items = [Item(*table.box, sheet.body, [], table) for table in tables] + figures
     items += runs_of(sheet, [n for n in range(len(sheet.words)) if n not in taken])
-    scan = any(word.reader != "text-layer" for word in sheet.words)
     ordered = regions(items, sheet, tables=AlignedTables(sheet, rules))
-    return written(marks, sheet, blocks_of(sheet, ordered, scan=scan))
+    return written(marks, sheet, blocks_of(sheet, ordered))

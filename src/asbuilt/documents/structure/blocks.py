@@ -29,6 +29,7 @@ _SENTENCE_END = (".", "!", "?", ":", ";")
 _LARGER, _LARGER_SCAN = 1.12, 1.3  # a heading's size over the body's; boxes of scans vary by a sixth
 _SAME_SIZE, _SAME_SIZE_SCAN = 1.08, 1.3
 _HEADING_WORDS, _HEADING_LINES = 20, 4
+_CAPTION_LINES = 5  # of a caption with nothing to be about: a drawing that is no picture, a later page
 _EDGE = 0.085  # share of the page's height in which running lines stand
 _APART = 0.45  # font sizes of white space above a line, beyond what is usual in its region
 
@@ -42,7 +43,7 @@ class _Line:
     indent: float = 0.0
 
 
-def blocks_of(sheet: Sheet, regions: Iterable[Region], *, scan: bool = False) -> list[BlockDraft]:
+def blocks_of(sheet: Sheet, regions: Iterable[Region]) -> list[BlockDraft]:
     """Blocks in reading order."""
     drafts: list[BlockDraft] = []
     shapes: list[_Shape] = []
@@ -53,11 +54,11 @@ def blocks_of(sheet: Sheet, regions: Iterable[Region], *, scan: bool = False) ->
             elif isinstance(part, FigureDraft):
                 drafts.append(BlockDraft("figure", part.lines, picture=part.box))
             else:
-                for lines in _paragraphs(sheet, part, scan=scan):
+                for lines in _paragraphs(sheet, part):
                     draft = BlockDraft("paragraph", [line.words for line in lines])
                     drafts.append(draft)
                     shapes.append(_Shape(draft, lines, sheet))
-    _set_kinds(sheet, shapes, scan=scan)
+    _set_kinds(sheet, shapes)
     _set_running(sheet, shapes, drafts)
     _pair_captions(sheet, drafts)
     return drafts
@@ -98,13 +99,15 @@ def _parts(sheet: Sheet, region: Region) -> Iterator[list[_Line] | TableDraft | 
 def _line(sheet: Sheet, words: list[int]) -> _Line:
     size = median(sheet.size[n] for n in words)
     bold = all(sheet.words[n].bold for n in words if any(map(str.isalnum, sheet.words[n].text)))
-    return _Line(words, sheet.box(words), size, bold and any(sheet.words[n].bold for n in words))
+    middle = Box(0, median(sheet.top[n] for n in words), 0, median(sheet.bottom[n] for n in words))
+    box = sheet.box(words)._replace(top=middle.top, bottom=middle.bottom)
+    return _Line(words, box, size, bold and any(sheet.words[n].bold for n in words))
 
 
-def _paragraphs(sheet: Sheet, lines: list[_Line], *, scan: bool) -> Iterator[list[_Line]]:
-    same = _SAME_SIZE_SCAN if scan else _SAME_SIZE
+def _paragraphs(sheet: Sheet, lines: list[_Line]) -> Iterator[list[_Line]]:
+    same = _SAME_SIZE_SCAN if sheet.scan else _SAME_SIZE
     gaps = sorted(below.box.top - above.box.bottom for above, below in pairwise(lines))
-    usual = min(gaps[len(gaps) // 3], 1.5 * sheet.body) if gaps else 0.0
+    usual = max(min(gaps[len(gaps) // 3], 1.2 * sheet.body), -0.1 * sheet.body) if gaps else 0.0
     left, right = min(line.box.left for line in lines), max(line.box.right for line in lines)
     block: list[_Line] = []
     for line in lines:
@@ -143,9 +146,9 @@ def _is_marked(sheet: Sheet, line: _Line) -> bool:
     return len(line.words) > 1 and _MARK.fullmatch(sheet.words[line.words[0]].text) is not None
 
 
-def _set_kinds(sheet: Sheet, shapes: Sequence[_Shape], *, scan: bool) -> None:
+def _set_kinds(sheet: Sheet, shapes: Sequence[_Shape]) -> None:
     """Headings by size and weight against the body, lists by their marks."""
-    larger = _LARGER_SCAN if scan else _LARGER
+    larger = _LARGER_SCAN if sheet.scan else _LARGER
     bold = sum(shape.words for shape in shapes if shape.bold)
     bold_stands_out = bold < 0.35 * sum(shape.words for shape in shapes)
     headings = []
@@ -166,7 +169,7 @@ def _set_kinds(sheet: Sheet, shapes: Sequence[_Shape], *, scan: bool) -> None:
             shape.draft.kind = "list"
     level, size = 0, 0.0
     for shape in sorted(headings, key=lambda shape: -shape.size):
-        if not level or shape.size < size / (1.15 if scan else 1.05):
+        if not level or shape.size < size / (1.15 if sheet.scan else 1.05):
             level, size = level + 1, shape.size
         shape.draft.kind, shape.draft.level = "heading", min(level, 6)
 
@@ -208,11 +211,11 @@ def _pair_captions(sheet: Sheet, drafts: Sequence[BlockDraft]) -> None:
     for place, draft in enumerate(drafts):
         if draft.kind not in ("paragraph", "heading") or not draft.lines:
             continue
-        text = sheet.text(draft.lines[0])
-        if not _CAPTION.match(text):
+        match = _CAPTION.match(sheet.text(draft.lines[0]))
+        if match is None:
             continue
         about = _nearest(sheet, drafts, place)
-        if about is not None:
+        if about is not None or (match[0].rstrip()[-1] in ".:" and len(draft.lines) <= _CAPTION_LINES):
             draft.kind, draft.level, draft.about = "caption", 0, about
 
 

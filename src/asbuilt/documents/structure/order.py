@@ -72,31 +72,41 @@ def regions(
     if gutter is None and tables is not None:
         found = tables(rows)
         if found:
-            at = 0
-            for first, end, table in found:
-                yield from deeper(_items(rows[at:first]))
-                yield Region([Row(table.top, table.bottom, [table])])
-                at = end
-            yield from deeper(_items(rows[at:]))
+            edges = sorted({0, len(rows), *(edge for first, end, _ in found for edge in (first, end))})
+            by_row = {first: table for first, _, table in found}
+            for first, part in zip(edges, _slices(rows, edges), strict=False):
+                if first in by_row:
+                    table = by_row[first]
+                    yield Region([Row(table.top, table.bottom, [table])])
+                else:
+                    yield from deeper(part)
             return
     if gutter is None:
-        cuts = _sections(rows)
+        cuts = _sections(rows, sheet)
         if cuts:
-            for first, end in pairwise([0, *cuts, len(rows)]):
-                yield from deeper(_items(rows[first:end]))
+            for part in _slices(rows, [0, *cuts, len(rows)]):
+                yield from deeper(part)
             return
         gutter = next((each for each in gutters if not _is_read_across(rows, each, sheet)), None)
     if gutter is None:
         yield Region(rows)
         return
-    end = _tail(rows, gutter)
-    band = _items(rows[gutter.first : end])
     middle = (gutter.left + gutter.right) / 2
-    yield from deeper(_items(rows[: gutter.first]))
+    above, band, below = _slices(rows, [0, gutter.first, _tail(rows, gutter), len(rows)])
+    yield from deeper(above)
     yield from deeper([item for item in band if item.left < middle])
     yield from deeper([item for item in band if item.left >= middle])
-    seen = {id(item) for item in _items(rows[:end])}
-    yield from deeper([item for item in _items(rows[end:]) if id(item) not in seen])
+    yield from deeper(below)
+
+
+def _slices(rows: Sequence[Row], edges: Sequence[int]) -> Iterator[list[Item]]:
+    """Items of the rows between the edges, each once: a table or figure beside several rows is with
+    the first of them."""
+    seen: set[int] = set()
+    for first, end in pairwise(edges):
+        items = [item for item in _items(rows[first:end]) if id(item) not in seen]
+        seen.update(map(id, items))
+        yield items
 
 
 def _items(rows: Sequence[Row]) -> list[Item]:
@@ -199,7 +209,7 @@ def _is_read_across(rows: Sequence[Row], gutter: _Gutter, sheet: Sheet) -> bool:
     return max(labels, values, bullets) >= 0.5 * pairs
 
 
-def _sections(rows: Sequence[Row]) -> list[int]:
+def _sections(rows: Sequence[Row], sheet: Sheet) -> list[int]:
     """Rows before which white space runs across, much higher than a line."""
     if len(rows) < 2:
         return []
@@ -209,7 +219,7 @@ def _sections(rows: Sequence[Row]) -> list[int]:
         low = max(low, max(item.bottom for item in row.items))
         bottoms.append(low)
     tops = [min(item.top for item in row.items) for row in rows]
-    height = median(row.bottom - row.top for row in rows)
+    height = max(median(row.bottom - row.top for row in rows), sheet.body)
     return [n for n in range(1, len(rows)) if tops[n] - bottoms[n - 1] > (_SECTION - 1) * height]
 
 

@@ -9,12 +9,14 @@ from itertools import accumulate
 from statistics import median
 from typing import Any
 
+from asbuilt.documents.structure.type_metrics import type_box
 from asbuilt.pages import Box, PageMarks, Word
 
 __all__ = ["CellDraft", "FigureDraft", "Item", "Row", "Sheet", "TableDraft", "lines_in", "rows_of"]
 
 _EM_OF_BOX = 0.8
 """Font size over the height of a word's box, where its reader does not say the size."""
+_TYPE_BOXES = ("text-layer", "file")  # readers whose boxes are those of the type, not of its ink
 _LEVEL = 0.5
 """Share of the smaller height by which middles of one row may differ."""
 
@@ -23,18 +25,33 @@ class Sheet:
     """The words of a page in one canonical order, whatever order they came in.
 
     `left`, `top`, `right`, `bottom` and `size` (font size) are in points, by number of the word; `body`
-    is the size that most characters have.
+    is the size that most characters have. Boxes are those of the type (see `type_metrics`). `scan`: most
+    words come from pixels.
     """
 
     def __init__(self, marks: PageMarks) -> None:
         self.words = tuple(sorted(marks.words, key=_total_key))
         self.left = [word.box.left for word in self.words]
-        self.top = [word.box.top for word in self.words]
         self.right = [word.box.right for word in self.words]
+        self.top = [word.box.top for word in self.words]
         self.bottom = [word.box.bottom for word in self.words]
         self.size = [word.font_size or _EM_OF_BOX * word.box.height or 1.0 for word in self.words]
-        self.body = _usual_size(self.words, self.size)
         self.width, self.height = marks.width, marks.height
+        self.scan = self._take_type_for_ink()
+        self.body = _usual_size(self.words, self.size)
+
+    def _take_type_for_ink(self) -> bool:
+        """Give words of OCR the boxes of their type; whether most words are such."""
+        inked = [n for n, word in enumerate(self.words) if word.reader not in _TYPE_BOXES]
+        types = {n: type_box(self.words[n].text, self.words[n].box) for n in inked}
+        sizes = [(types[n].size, len(self.words[n].text)) for n in inked if types[n].size]
+        body = _weighed_median(sizes) if sizes else 10.0
+        for n in inked:
+            word, own = self.words[n], types[n]
+            if not own.size:
+                own = type_box(word.text, word.box, size=body)
+            self.top[n], self.bottom[n], self.size[n] = own.top, own.bottom, own.size or body
+        return 2 * len(inked) > len(self.words)
 
     def box(self, numbers: Sequence[int]) -> Box:
         """Around these words (at least one)."""
@@ -72,12 +89,16 @@ def _total_key(word: Word) -> tuple[Any, ...]:
 
 
 def _usual_size(words: Sequence[Word], sizes: Sequence[float]) -> float:
-    """The median of the sizes, each counted once a character."""
     if not words:
         return 10.0
-    weighed = sorted((size, len(word.text)) for size, word in zip(sizes, words, strict=True))
-    passed = list(accumulate(weight for _, weight in weighed))
-    return weighed[bisect_left(passed, passed[-1] / 2)][0]
+    return _weighed_median([(size, len(word.text)) for size, word in zip(sizes, words, strict=True)])
+
+
+def _weighed_median(sizes: list[tuple[float, int]]) -> float:
+    """The median of the sizes, each counted once a character."""
+    sizes = sorted(sizes)
+    passed = list(accumulate(weight for _, weight in sizes))
+    return sizes[bisect_left(passed, passed[-1] / 2)][0]
 
 
 @dataclass(slots=True)
