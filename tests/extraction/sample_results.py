@@ -5,28 +5,30 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 from reportlab.pdfgen.canvas import Canvas
 
+from asbuilt.extraction.schema import load_schema
 from asbuilt.fields import (
     Candidate,
     ConstraintOutcome,
     Evidence,
     ExtractedValue,
     Extraction,
-    Field,
     FieldKind,
-    FieldSchema,
     Searched,
 )
 from asbuilt.pages import Box, PageLayout
 from asbuilt.testing.sketch import sketch_page
 
-SOURCE = {
+SOURCE: dict[str, Any] = {
     "title": "Invoice",
     "type": "object",
+    "required": ["number"],
+    "x-constraints": ["sum(lines[].amount) == total"],
     "properties": {
         "number": {"type": "string"},
         "total": {"type": "number"},
@@ -40,19 +42,7 @@ SOURCE = {
         },
     },
 }
-SCHEMA = FieldSchema(
-    "Invoice",
-    (
-        Field("number", "string", ("Invoice No",), required=True),
-        Field("total", "number", ("Total",), unit="EUR"),
-        Field("note", "string", ("Note",)),
-        Field("lines[].item", "string", ("Item",)),
-        Field("lines[].amount", "number", ("Amount",)),
-    ),
-    ("sum(lines[].amount) == total",),
-    SOURCE,
-    "d" * 64,
-)
+SCHEMA = load_schema(SOURCE)
 PAGE = sketch_page("""
 Invoice No   INV-4711
 

@@ -19,7 +19,7 @@ from asbuilt.roles import Image
 __all__ = ["CROP_DPI", "CROP_MARGIN_PT", "PagePicture", "crop_box", "from_png", "to_png", "with_crops"]
 
 CROP_DPI = 200.0
-CROP_MARGIN_PT = 4.0
+CROP_MARGIN_PT = 8.0
 """Around the words, so that a reader sees where they begin and end, and OCR too."""
 
 _ZLIB_LEVEL = 6
