@@ -1,8 +1,8 @@
 """When two readings of one place say the same.
 
-Blanks, case, and the many signs for one dash, quotation mark or ellipsis never count. Beyond that:
+Blanks, case, and the many signs for one dash, quotation mark never count. Beyond that:
 
-- accents do not count, nor do `. , ; :` and `'` at the ends of words of letters: a scan loses them;
+- accents do not count, nor do `. , ; :` and apostrophes at the ends of words of letters: scans lose them;
 - characters of one shape (`_SHAPES`: 0 O, 1 l I i |, 5 S, 8 B, 2 Z) are one, but only where a letter
   stands against a letter, or in a text with a word that has letters and digits, as in "INV-0O1": there
   no reader can know. Between digits nothing is forgiven, in any text: 4711 is not 4712.
