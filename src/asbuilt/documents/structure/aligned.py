@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
@@ -27,6 +28,8 @@ _FAR = 2.2  # heights of a line: rows further apart are of two tables
 _WIDER = 1.9  # times the usual distance of rows
 _SINGLES = 4  # rows of one cell that may follow one another within a table
 _HEADER_FAR = 1.2  # heights of a line between the header's rows and the body
+_TRIES = 3  # rows of what is no table from which another start is made
+_FIRST_ROWS = 40  # that tell whether the first belongs to them
 _LARGER = 1.3  # ratio of sizes of type within a table
 _ALIGNED = 0.35  # font sizes by which aligned edges may differ
 
@@ -40,39 +43,35 @@ class AlignedTables:
     def __call__(self, rows: Sequence[Row]) -> list[tuple[int, int, Item]]:
         """First row, end row and item of each table, from top to bottom."""
         found: list[tuple[int, int, Item]] = []
-        at = floor = 0
+        at = floor = tries = 0
         while at < len(rows):
-            grown = self._grown(rows, at, floor=floor) if len(rows[at].items) > 1 else None
-            if grown is None:
-                at += 1
+            if len(rows[at].items) < 2 or not _may_be_row(rows[at]):
+                at, tries = at + 1, 0
                 continue
-            first, at, table = grown
-            floor = at
-            found.append((first, at, Item(*table.box, self._sheet.body, [], table)))
+            columns = Columns(self._sheet)
+            end = self._grow_down(columns, rows, at)
+            first = (
+                self._grow_up(columns, rows, end - len(columns.rows), floor) if len(columns.rows) > 1 else at
+            )
+            table = self._judged(columns)
+            if table is not None:
+                at = floor = first + len(columns.rows)
+                found.append((first, at, Item(*table.box, self._sheet.body, [], table)))
+                tries = 0
+            else:
+                # What makes it no table may be its first rows alone.
+                tries += 1
+                at, tries = (at + 1, tries) if tries < _TRIES and at + 1 < end else (max(end, at + 1), 0)
         return found
 
-    def _grown(self, rows: Sequence[Row], seed: int, *, floor: int) -> tuple[int, int, TableDraft] | None:
-        """The table whose first row with all columns is the seed or one of those below."""
-        if not _may_be_row(rows[seed]):
-            return None
-        columns = Columns(self._sheet)
+    def _grow_down(self, columns: Columns, rows: Sequence[Row], seed: int) -> int:
+        """Add rows from the seed on while they keep to the columns; leave out what stands loosely at the
+        start and the end. Returns the row after the last."""
         columns.add(rows[seed])
-        self._grow_down(columns, rows, seed + 1)
-        first = seed
-        while len(columns.rows) > 2 and self._starts_loosely(columns):
-            columns.drop_first()
-            first += 1
-        if len(columns.rows) < 2 or len(columns.columns) < 2:
-            return None
-        columns.join_symbols()
-        first = self._grow_up(columns, rows, first, floor)
-        table = self._judged(columns)
-        return None if table is None else (first, first + len(columns.rows), table)
-
-    def _grow_down(self, columns: Columns, rows: Sequence[Row], end: int) -> None:
+        end = seed + 1
         gaps: list[float] = []
         singles = 0
-        size = _size(rows[end - 1])
+        size = _size(rows[seed])
         while end < len(rows) and _may_be_row(rows[end]):
             row = rows[end]
             gap = row.top - rows[end - 1].bottom
@@ -82,28 +81,31 @@ class AlignedTables:
                 break
             if not columns.add(row):
                 break
-            gaps.append(gap)
+            insort(gaps, gap)
             end += 1
-        while columns.rows and len(columns.rows[-1].cells) == 1 and not self._ends_wrapped(columns):
-            columns.drop_last()
+        last = len(columns.rows)
+        while last > 1 and len(columns.rows[last - 1].cells) == 1 and not self._ends_wrapped(columns, last):
+            last -= 1
+        first = 0
+        while last - first > 2 and self._starts_loosely(columns.rows[first : min(last, first + _FIRST_ROWS)]):
+            first += 1
+        end -= len(columns.rows) - last
+        columns.keep(first, last)
+        columns.join_symbols()
+        return end
 
-    def _ends_wrapped(self, columns: Columns) -> bool:
-        """Whether the last row is a cell that goes on below the last row with several."""
-        rows = columns.rows
+    def _ends_wrapped(self, columns: Columns, end: int) -> bool:
+        """Whether the row before `end` is a cell that goes on below the last row with several."""
+        rows = columns.rows[max(0, end - 3) : end]
         full = max((number for number, placed in enumerate(rows) if len(placed.cells) > 1), default=-1)
-        return (
-            full >= 0
-            and len(rows) - full <= 3
-            and all(wraps(self._sheet, columns, above, placed) for above, placed in pairwise(rows[full:]))
-        )
+        return full >= 0 and all(wraps(self._sheet, above, placed) for above, placed in pairwise(rows[full:]))
 
-    def _starts_loosely(self, columns: Columns) -> bool:
-        """Whether the first row stands apart, or has too few cells to name the columns."""
-        rows = columns.rows
+    def _starts_loosely(self, rows: Sequence[Placed]) -> bool:
+        """Whether the first of these rows stands apart, or has too few cells to name the columns."""
         if len(rows[0].cells) < 0.5 * usual_count(rows):
             return True
         gaps = [below.row.top - above.row.bottom for above, below in pairwise(rows)]
-        return len(gaps) > 2 and gaps[0] > _farthest(gaps[1:], rows[1].row)
+        return len(gaps) > 2 and gaps[0] > _farthest(sorted(gaps[1:]), rows[1].row)
 
     def _grow_up(self, columns: Columns, rows: Sequence[Row], first: int, floor: int) -> int:
         """Take in rows of names above, which may span columns, with the titles of sections between."""
@@ -130,6 +132,8 @@ class AlignedTables:
         return first
 
     def _judged(self, columns: Columns) -> TableDraft | None:
+        if len(columns.rows) < 2 or len(columns.columns) < 2:
+            return None
         groups = logical_rows(self._sheet, columns, self._rules)
         texts = row_texts(self._sheet, columns, groups)
         header = header_rows(
@@ -222,11 +226,11 @@ def _size(row: Row) -> float:
 
 
 def _farthest(gaps: Sequence[float], row: Row) -> float:
-    """The widest gap above a row of the same table, after rows with these gaps."""
+    """The widest gap above a row of the same table, after rows with these gaps, in order of width."""
     height = row.bottom - row.top
     if len(gaps) < 2:
         return _FAR * height
-    usual = sorted(gaps)[int(0.8 * (len(gaps) - 1))]
+    usual = gaps[int(0.8 * (len(gaps) - 1))]
     return min(_FAR * height, _WIDER * max(usual, 0.35 * height) + 0.2 * height)
 
 

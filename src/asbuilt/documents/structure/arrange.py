@@ -32,5 +32,5 @@ def arrange(marks: PageMarks) -> PageLayout:
     taken.update(n for figure in figures for n in figure.words)
     items = [Item(*table.box, sheet.body, [], table) for table in tables] + figures
     items += runs_of(sheet, [n for n in range(len(sheet.words)) if n not in taken])
-    ordered = regions(items, sheet, tables=AlignedTables(sheet, rules))
+    ordered = regions(items, sheet, rules, tables=AlignedTables(sheet, rules))
     return written(marks, sheet, blocks_of(sheet, ordered))

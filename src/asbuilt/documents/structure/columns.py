@@ -154,13 +154,11 @@ class Columns:
                     placed.cells[other] = [*own, *words] if after else [*words, *own]
             self._settle()
 
-    def drop_first(self) -> None:
-        self.rows.pop(0)
-        self._settle()
-
-    def drop_last(self) -> None:
-        self.rows.pop()
-        self._settle()
+    def keep(self, first: int, end: int) -> None:
+        """Only the rows from `first` to before `end`."""
+        if end - first < len(self.rows):
+            self.rows = self.rows[first:end]
+            self._settle()
 
     def touched(self, left: float, right: float) -> list[Column]:
         """Columns over or under something from `left` to `right`."""

@@ -73,7 +73,12 @@ def _inner_rows(sheet: Sheet, cells: Sequence[CellDraft]) -> list[list[CellDraft
 def _columns(sheet: Sheet, cells: Sequence[CellDraft]) -> Columns:
     """Columns that are the cells, with a row for each line of words."""
     columns = Columns(sheet)
-    columns.columns = [Column(cell.box.left, cell.box.right) for cell in cells]
+    columns.columns = [
+        Column(
+            cell.box.left, max((sheet.right[n] for line in cell.lines for n in line), default=cell.box.right)
+        )
+        for cell in cells
+    ]
     owner: dict[int, Column] = {}
     items: list[Item] = []
     for cell, column in zip(cells, columns.columns, strict=True):

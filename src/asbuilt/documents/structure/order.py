@@ -8,11 +8,13 @@ receipt) is not cut.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import median
 
+from asbuilt.documents.structure.ruled import Rules
 from asbuilt.documents.structure.sheet import Item, Row, Sheet, rows_of
 
 __all__ = ["Region", "regions"]
@@ -23,6 +25,8 @@ _MAX_DEPTH = 24
 _PROSE_WORDS = 3.5  # mean words of a line in text that flows
 _SECTION = 1.9
 """Line distances of white space across a region that make two sections of what is no prose."""
+_LIST_GUTTER = 2.5  # font sizes: rows that are pairs without exception belong together across less
+_ACROSS = 0.9  # share of a region's width that a rule between its sections covers
 _VALUE = re.compile(r"[^\W\d_]{0,3}[-+(]?[$€£¥]?[-+(]?\d[\d.,:/%)-]*[^\W\d_]{0,3}[$€£¥]?")
 
 
@@ -51,12 +55,13 @@ class _Gutter:
 def regions(
     items: Sequence[Item],
     sheet: Sheet,
+    rules: Rules,
     *,
-    tables: Callable[[list[Row]], list[tuple[int, int, Item]]] | None = None,
+    tables: Callable[[list[Row]], list[tuple[int, int, Item]]],
     depth: int = 0,
 ) -> Iterator[Region]:
-    """Regions in reading order. `tables` finds tables that have no rules among rows: it returns the
-    first and the end row of each, and the item that takes their place."""
+    """Regions in reading order. `tables` finds tables without rules among rows: it returns the first
+    and the end row of each, and the item that takes their place."""
     rows = rows_of(items)
     if not rows:
         return
@@ -65,11 +70,11 @@ def regions(
         return
 
     def deeper(part: Sequence[Item]) -> Iterator[Region]:
-        return regions(part, sheet, tables=tables, depth=depth + 1)
+        return regions(part, sheet, rules, tables=tables, depth=depth + 1)
 
     gutters = _gutters(rows, sheet)
     gutter = next((each for each in gutters if _flows(rows, each)), None)
-    if gutter is None and tables is not None:
+    if gutter is None:
         found = tables(rows)
         if found:
             edges = sorted({0, len(rows), *(edge for first, end, _ in found for edge in (first, end))})
@@ -82,7 +87,7 @@ def regions(
                     yield from deeper(part)
             return
     if gutter is None:
-        cuts = _sections(rows, sheet)
+        cuts = _sections(rows, sheet, rules)
         if cuts:
             for part in _slices(rows, [0, *cuts, len(rows)]):
                 yield from deeper(part)
@@ -191,36 +196,46 @@ def _is_prose(items: Sequence[Item]) -> bool:
 def _is_read_across(rows: Sequence[Row], gutter: _Gutter, sheet: Sheet) -> bool:
     """Whether rows are pairs: a label and its value, a number or bullet and its text."""
     middle = (gutter.left + gutter.right) / 2
-    labels = values = bullets = pairs = right_rows = 0
+    labels = values = bullets = names = pairs = lefts = rights = 0
     for row in rows[gutter.first : gutter.last + 1]:
         left = [item for item in row.items if item.left < middle and item.part is None]
         right = [item for item in row.items if item.left >= middle and item.part is None]
-        right_rows += bool(right)
+        lefts += bool(left)
+        rights += bool(right)
         if not left or not right:
             continue
         pairs += 1
-        nearest = sheet.words[left[-1].words[-1]].text
-        labels += nearest.endswith(":")
-        bullets += sum(len(sheet.words[n].text) for n in left[-1].words) <= 3
-        first = right[0]
+        near, first = left[-1], right[0]
+        labels += sheet.words[near.words[-1]].text.endswith(":")
+        names += sheet.is_bold(near.words) and not sheet.is_bold(first.words)
+        bullets += sum(len(sheet.words[n].text) for n in near.words) <= 3
         values += len(first.words) <= 3 and any(_VALUE.fullmatch(sheet.words[n].text) for n in first.words)
-    if pairs < 0.6 * right_rows and not bullets > 0.6 * pairs:
+    if pairs == lefts == rights and pairs > 2 and gutter.width < _LIST_GUTTER * sheet.body:
+        return True
+    if pairs < 0.6 * rights and not bullets > 0.6 * pairs:
         return False
-    return max(labels, values, bullets) >= 0.5 * pairs
+    return max(labels, values, bullets, names) >= 0.5 * pairs
 
 
-def _sections(rows: Sequence[Row], sheet: Sheet) -> list[int]:
-    """Rows before which white space runs across, much higher than a line."""
+def _sections(rows: Sequence[Row], sheet: Sheet, rules: Rules) -> list[int]:
+    """Rows before which white space runs across, much higher than a line, or a rule does."""
     if len(rows) < 2:
         return []
-    bottoms = []
-    low = rows[0].bottom
-    for row in rows:
-        low = max(low, max(item.bottom for item in row.items))
-        bottoms.append(low)
     tops = [min(item.top for item in row.items) for row in rows]
+    bottoms = list(accumulate((max(item.bottom for item in row.items) for row in rows), max))
     height = max(median(row.bottom - row.top for row in rows), sheet.body)
-    return [n for n in range(1, len(rows)) if tops[n] - bottoms[n - 1] > (_SECTION - 1) * height]
+    left, right = min(row.left for row in rows), max(row.right for row in rows)
+    drawn = rules.across(left, right, share=_ACROSS)
+    middles = [row.middle for row in rows]
+    return [
+        n
+        for n in range(1, len(rows))
+        if tops[n] - bottoms[n - 1] > (_SECTION - 1) * height
+        or (
+            bisect_right(drawn, middles[n - 1]) < bisect_left(drawn, middles[n])
+            and tops[n] - bottoms[n - 1] > -0.4 * height
+        )
+    ]
 
 
 def _tail(rows: Sequence[Row], gutter: _Gutter) -> int:

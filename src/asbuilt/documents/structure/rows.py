@@ -59,28 +59,19 @@ def logical_rows(sheet: Sheet, columns: Columns, rules: Rules | None = None) -> 
     ]
     pitch = median(anchored) if anchored else 0.0
     groups = [[rows[0]]]
+    filled = set(rows[0].cells)
     for above, placed, gap in zip(rows, rows[1:], gaps, strict=False):
-        few = len(placed.cells) <= 0.5 * usual
-        if few and _goes_on(sheet, columns, groups[-1], placed, gap=gap, pitch=pitch, above=above):
+        few = len(placed.cells) <= 0.5 * usual and filled.issuperset(placed.cells)
+        if few and _goes_on(sheet, above, placed, gap=gap, pitch=pitch):
             groups[-1].append(placed)
         else:
             groups.append([placed])
+            filled = set(placed.cells)
     return _headers_joined(sheet, groups, pitch)
 
 
-def _goes_on(
-    sheet: Sheet,
-    columns: Columns,
-    group: Sequence[Placed],
-    placed: Placed,
-    *,
-    gap: float,
-    pitch: float,
-    above: Placed,
-) -> bool:
+def _goes_on(sheet: Sheet, above: Placed, placed: Placed, *, gap: float, pitch: float) -> bool:
     if placed.spans or above.spans:
-        return False
-    if not set(placed.cells) <= {column for each in group for column in each.cells}:
         return False
     texts = [sheet.text(words) for words in placed.cells.values()]
     if any(map(is_value, texts)) or is_bold(sheet, [above]) != is_bold(sheet, [placed]):
@@ -88,21 +79,18 @@ def _goes_on(
     clear = _CLEAR * (placed.row.bottom - placed.row.top)
     if abs(gap - pitch) > clear:
         return gap < pitch
-    return wraps(sheet, columns, above, placed)
+    return wraps(sheet, above, placed)
 
 
-def wraps(sheet: Sheet, columns: Columns, above: Placed, placed: Placed) -> bool:
+def wraps(sheet: Sheet, above: Placed, placed: Placed) -> bool:
     """Whether the first word of each cell would not have fitted on the line above."""
     for column, words in placed.cells.items():
         before = above.cells.get(column)
         if before is None:
             return False
-        wide = max(
-            max(sheet.right[n] for n in row.cells[column]) for row in columns.rows if column in row.cells
-        )
         first = words[0]
         needed = max(sheet.right[n] for n in before) + sheet.right[first] - sheet.left[first]
-        if needed + 0.15 * sheet.size[first] < wide:
+        if needed + 0.15 * sheet.size[first] < column.right:
             return False
     return True
 

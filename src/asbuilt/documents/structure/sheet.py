@@ -66,6 +66,10 @@ class Sheet:
         """A run of words, from left to right."""
         return Item(*self.box(numbers), max(self.size[n] for n in numbers), numbers)
 
+    def is_bold(self, numbers: Sequence[int]) -> bool:
+        """Whether there are words, and all of them are bold."""
+        return bool(numbers) and all(self.words[n].bold for n in numbers)
+
     def text(self, numbers: Iterable[int]) -> str:
         return " ".join(self.words[n].text for n in numbers)
 
