@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -28,10 +29,14 @@ from asbuilt.blueprint import (
 from asbuilt.blueprint.needs import Parts, match_needs
 from asbuilt.catalog import Catalog
 from asbuilt.documents.choose import choose_reader
-from asbuilt.documents.sources import SourceFile, find_sources
+from asbuilt.documents.sources import SourceFile, find_sources, read_bytes
 from asbuilt.errors import MissingError, NotFoundError, StorageError, UserError
-from asbuilt.extraction.folder import ResultFolder
+from asbuilt.extraction.batch import SEARCHABLE_PDF, ExtractionBatch
+from asbuilt.extraction.corrections import Correction, correction_of
+from asbuilt.extraction.folder import find_document, read_results
+from asbuilt.extraction.learned import Learned
 from asbuilt.extraction.pipeline import ExtractionPipeline, ExtractionStopped
+from asbuilt.extraction.schema import load_schema
 from asbuilt.extraction.verify import VerifyReport, verify
 from asbuilt.fields import Extraction, FieldSchema
 from asbuilt.knowledge import IngestionReport, KnowledgeBase
@@ -204,6 +209,7 @@ class System:
             store=self.catalog.pages,
             extractors=(self.extractor,),
             recipe=self._extractor_recipe(),
+            learned=Learned(self.state_folder),
         )
 
     def _extractor_recipe(self) -> tuple[str, ...]:
@@ -304,29 +310,43 @@ class System:
         `stop` is set, work ends at the next page, and `out` is finished by the next run.
         """
         files = [each.to_read() for each in find_sources([Path.cwd() / path for path in paths]).files]
-        exporters = [self._default(f"exporter/{name}") for name in dict.fromkeys((*_FORMATS, *formats))]
-        folder = ResultFolder(out, schema, version=__version__)
+        named = dict.fromkeys((*_FORMATS, *formats))
+        searchable = SEARCHABLE_PDF in named
+        exporters = [self._default(f"exporter/{name}") for name in named if name != SEARCHABLE_PDF]
         tell = progress or (lambda _stage, _done, _total: None)
 
         def on_page(name: str, page: int, pages: int) -> None:
             if pages >= _MANY_PAGES:
                 tell(name, page, pages)
 
-        extractions: list[Extraction] = []
+        batch = ExtractionBatch(self.extraction, schema, out, version=__version__)
         stopping = stop.is_set if stop is not None else None
+        extractions: list[Extraction] = []
         try:
-            for extraction in self.extraction.run_into(
-                folder, files, schema, on_page=on_page, stopping=stopping
-            ):
+            for extraction in batch.run(files, on_page=on_page, stopping=stopping):
                 extractions.append(extraction)
                 tell("extract", len(extractions), len(files))
         except ExtractionStopped:
             return extractions
-        exported: dict[str, bytes] = {}
-        for exporter in exporters:
-            exported |= exporter.export(extractions, schema)
-        folder.finish(exported)
+        batch.finish(exporters, searchable=searchable)
         return extractions
+
+    def correct(self, out: Path, document: str, path: str, value: Any) -> Correction:
+        """Keep what a value of a folder that `extract` wrote should have been (None: it is not there),
+        and learn from it. The next `extract` into that folder, and of documents of the same layout,
+        knows it. Raises NotFoundError for a document that is not there, UserError for a path or value.
+        """
+        results = read_results(out)
+        stored = find_document(results, document)
+        schema = load_schema(results.schema)
+        pipeline = self.extraction
+        opened = pipeline.open(
+            SourceFile(stored.origin.source, document, partial(read_bytes, stored.origin.source))
+        )
+        pages = tuple(pipeline.pages(opened))
+        correction = correction_of(stored.extraction, path, value, schema=schema, pages=pages)
+        pipeline.learned.learn(correction, pages)
+        return correction
 
     def verify(
         self, out: Path, *, sources: Path | None = None, on_document: Callable[[str], None] | None = None
@@ -464,7 +484,7 @@ class System:
 _CATALOG = "(catalogue)"
 _EXTRACTOR = "extractor/layout"
 _OCR = "ocr/rapidocr"
-_FORMATS = ("csv", "xlsx", "html")
+_FORMATS = ("csv", "xlsx")
 _MANY_PAGES = 5  # from which on a file's pages are worth a progress of their own
 _PACKAGE = "package:"
 

@@ -31,7 +31,10 @@ def extract(
     ],
     to: Annotated[
         list[str] | None,
-        typer.Option("--to", help="Also: jsonl, markdown, parquet, searchable-pdf. csv, xlsx, html always."),
+        typer.Option(
+            "--to",
+            help="Also: json, jsonl, markdown, parquet, searchable-pdf; csv, xlsx, viewer come anyway.",
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option(help="Exit 1 if a file could not be read.")] = False,
     blueprint: OptionalBlueprint = None,

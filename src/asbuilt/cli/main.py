@@ -10,6 +10,7 @@ from asbuilt.cli import (
     ask,
     chat,
     check,
+    correct,
     docs,
     doctor,
     drift,
@@ -43,6 +44,7 @@ app.command()(docs.docs)
 app.command()(ingest.ingest)
 app.command()(extract.extract)
 app.command()(verify.verify)
+app.command()(correct.correct)
 app.command()(search.search)
 app.command()(ask.ask)
 app.command()(chat.chat)

@@ -137,7 +137,7 @@ def _anchor(
             after += 1
             if _ends_label(page.words[index].text):
                 break
-    share = len(words) / (len(words) + before + 0.5 * after)
+    share = len(words) / (len(words) + before + after)
     box = union(word.box for word in page.words[first:end])
     specific = min(1.0, 0.85 + 0.05 * len(words))
     return Anchor(field, label, first, end, box, quality * share * specific, segment, rest)

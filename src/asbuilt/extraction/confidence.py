@@ -10,11 +10,11 @@ from asbuilt.pages import PageLayout
 
 __all__ = ["confidence_of", "signals_of"]
 
-_INTERCEPT = -2.2
+_INTERCEPT = -2.5
 _WEIGHTS: Mapping[str, float] = {
-    "score": 4.0,
-    "margin": 2.0,
-    "reading": 2.5,
+    "score": 3.0,
+    "margin": 1.0,
+    "reading": 2.0,
     "ambiguous": -1.5,
     "disagreement": -1.8,
     "proved": 2.0,

@@ -17,7 +17,7 @@ from typing import Any
 from asbuilt.errors import StorageError, UserError
 from asbuilt.extraction.agreement import plain
 from asbuilt.extraction.constraints import check_constraints
-from asbuilt.extraction.values import follows
+from asbuilt.extraction.values import follows, of_kind
 from asbuilt.fields import Evidence, ExtractedValue, Extraction, Field, FieldSchema
 from asbuilt.pages import PageLayout, union
 
@@ -104,8 +104,10 @@ def correction_of(
     words: Sequence[int] = (),
 ) -> Correction:
     """A correction of `extraction`, with the words that `after` stands in: those given, else the ones
-    nearest to where the value was thought to be. Raises UserError for a path that the schema lacks."""
+    nearest to where the value was thought to be. Raises UserError for a path that the schema lacks, and
+    for a value of another kind than its field."""
     field = _field(schema, path)
+    after = of_kind(field, after)
     old = next((value for value in extraction.values if value.path == path), None)
     stated = old.evidence if old is not None else None
     if after is not None and not words:

@@ -26,8 +26,9 @@ from asbuilt.errors import NotFoundError, ReadError, StorageError
 from asbuilt.extraction.result import extraction_from_plain, extraction_plain
 from asbuilt.fields import Extraction, FieldSchema
 from asbuilt.pages import PageLayout
+from asbuilt.registry import nearest
 
-__all__ = ["Origin", "ResultFolder", "Results", "StoredResult", "read_results"]
+__all__ = ["Origin", "ResultFolder", "Results", "StoredResult", "find_document", "read_results"]
 
 _FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -193,6 +194,17 @@ def read_results(folder: Path) -> Results:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ReadError(f"{str(path)!r} is damaged: {error!r}.") from error
+
+
+def find_document(results: Results, name: str) -> StoredResult:
+    """The document called `name`. Raises NotFoundError with those that there are."""
+    for stored in results.documents:
+        if stored.origin.document == name and not stored.extraction.fault:
+            return stored
+    known = [stored.origin.document for stored in results.documents]
+    close = nearest(name, known)
+    hint = f"Did you mean {close!r}?" if close else f"There are: {', '.join(known[:10])}."
+    raise NotFoundError(f"{str(results.folder)!r} has no document {name!r}.", hint=hint)
 
 
 def _stored(folder: Path, raw: Mapping[str, Any]) -> StoredResult:

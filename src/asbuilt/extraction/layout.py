@@ -202,7 +202,7 @@ def _parsed(
             parsed = parse(field, quote, conventions)
             if parsed is None:
                 continue
-            whole = 1.0 if len(run) == len(words) else 0.93 - 0.04 * start
+            whole = 1.0 if len(run) == len(words) else max(0.0, 0.95 - 0.15 * start)
             score = anchor.quality * position * whole * (0.9 if parsed.ambiguous else 1.0)
             yield _Place(anchor, tuple(run), quote, parsed, score, why)
             return

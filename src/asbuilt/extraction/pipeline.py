@@ -11,14 +11,13 @@ from asbuilt.documents.drawn import drawn_pages
 from asbuilt.documents.sources import SourceFile
 from asbuilt.documents.stored import read_pages
 from asbuilt.errors import AsbuiltError, ReadError, StorageError
-from asbuilt.extraction.crops import with_crops
-from asbuilt.extraction.folder import Origin, ResultFolder
+from asbuilt.extraction.learned import Learned
 from asbuilt.extraction.run import extract
 from asbuilt.fields import Extraction, FieldSchema, PagedDocument
 from asbuilt.pages import PageLayout
 from asbuilt.roles import Extractor, PagedReader, Reader
 
-__all__ = ["ExtractionPipeline", "ExtractionStopped", "OpenedFile"]
+__all__ = ["ExtractionPipeline", "ExtractionStopped", "OnPage", "OpenedFile", "Stopping", "unread"]
 
 OnPage = Callable[[str, int, int], None]
 """Called with a file's name, the number of the page that was just read, and how many there are (or
@@ -59,7 +58,8 @@ class ExtractionPipeline:
     """Reads files through the page store and takes a schema's values out of them.
 
     `choose_reader` gives the name and reader for a file's name and bytes, or raises ReadError.
-    `recipe` says what the extractors are, with what else changes their results.
+    `recipe` says what the extractors are, with what else changes their results; `learned` is what
+    users taught the project.
     """
 
     def __init__(
@@ -69,11 +69,13 @@ class ExtractionPipeline:
         store: PageStore,
         extractors: Sequence[Extractor],
         recipe: tuple[str, ...] = (),
+        learned: Learned,
     ) -> None:
         self._choose_reader = choose_reader
         self._store = store
-        self._extractors = tuple(extractors)
-        self._recipe = recipe
+        self._extractors = (*extractors, learned.extractor)
+        self.recipe = recipe
+        self.learned = learned
 
     def open(self, file: SourceFile) -> OpenedFile:
         """The file's bytes and its reader. Raises ReadError."""
@@ -116,7 +118,8 @@ class ExtractionPipeline:
             if stopping is not None and stopping():
                 raise ExtractionStopped
         document = PagedDocument(opened.name, opened.content_hash, tuple(pages))
-        return extract(document, schema, extractors=self._extractors), pages
+        extraction = extract(document, schema, extractors=self._extractors)
+        return self.learned.apply(extraction, schema, pages), pages
 
     def run(
         self,
@@ -136,59 +139,11 @@ class ExtractionPipeline:
             except StorageError:
                 raise
             except AsbuiltError as error:
-                extraction = _unread(file, schema, error)
+                extraction = unread(file, schema, error)
             yield extraction
 
-    def run_into(
-        self,
-        folder: ResultFolder,
-        files: Sequence[SourceFile],
-        schema: FieldSchema,
-        *,
-        on_page: OnPage | None = None,
-        stopping: Stopping | None = None,
-    ) -> Iterator[Extraction]:
-        """The same, each with its crops kept in `folder`; what is there from an earlier run is not
-        done again. Whoever calls finishes the folder."""
-        for file in files:
-            try:
-                opened = self.open(file)
-            except ReadError as error:
-                extraction = _unread(file, schema, error)
-                folder.add(Origin(file.name, file.source, ""), extraction)
-                yield extraction
-                continue
-            origin = Origin(
-                document=opened.name,
-                source=opened.source,
-                content_hash=opened.content_hash,
-                reader=opened.reader_name,
-                recipe=opened.recipe,
-                extractors=self._recipe,
-            )
-            done = folder.done(origin)
-            yield done or self._add(folder, origin, opened, schema, on_page, stopping)
 
-    def _add(
-        self,
-        folder: ResultFolder,
-        origin: Origin,
-        opened: OpenedFile,
-        schema: FieldSchema,
-        on_page: OnPage | None,
-        stopping: Stopping | None,
-    ) -> Extraction:
-        try:
-            extraction, pages = self.extract(opened, schema, on_page=on_page, stopping=stopping)
-            extraction, crops = with_crops(extraction, pages, opened.data)
-        except StorageError:
-            raise
-        except AsbuiltError as error:
-            extraction, pages, crops = _unread(opened, schema, error), (), {}
-        folder.add(origin, extraction, pages=pages, crops=crops)
-        return extraction
-
-
-def _unread(file: SourceFile | OpenedFile, schema: FieldSchema, error: AsbuiltError) -> Extraction:
+def unread(file: SourceFile | OpenedFile, schema: FieldSchema, error: AsbuiltError) -> Extraction:
+    """The extraction of a file that could not be read."""
     content_hash = file.content_hash if isinstance(file, OpenedFile) else ""
     return Extraction(file.name, content_hash, schema.digest, fault=str(error))

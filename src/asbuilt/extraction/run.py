@@ -43,7 +43,7 @@ def extract(document: PagedDocument, schema: FieldSchema, *, extractors: Sequenc
     for extractor in extractors:
         for candidate in extractor.extract(document, schema):
             proposed.setdefault(candidate.path, []).append(candidate)
-    ranked = {path: sorted(each, key=lambda one: -one.score) for path, each in proposed.items()}
+    ranked = {path: sorted(each, key=_rank) for path, each in proposed.items()}
     chosen = {path: each[0] for path, each in ranked.items()}
     rivals = {path: _others(each) for path, each in ranked.items()}
     conventions = conventions_of(page.text for page in document.pages)
@@ -81,6 +81,11 @@ def evidence_of(page: PageLayout, words: Sequence[int], quote: str) -> Evidence:
         place=first.place,
         second=second,
     )
+
+
+def _rank(candidate: Candidate) -> tuple[bool, float]:
+    """What was learnt from users' corrections comes first, then the best."""
+    return "learnt" not in candidate.signals, -candidate.score
 
 
 def _others(ranked: Sequence[Candidate]) -> tuple[Candidate, ...]:

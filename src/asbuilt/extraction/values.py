@@ -11,9 +11,10 @@ from typing import Any, Literal
 from rapidfuzz import fuzz
 
 from asbuilt.documents.amounts import DecimalMark, decimal_mark, read_amount
+from asbuilt.errors import UserError
 from asbuilt.fields import Field
 
-__all__ = ["Conventions", "Parsed", "conventions_of", "follows", "parse"]
+__all__ = ["Conventions", "Parsed", "conventions_of", "follows", "of_kind", "parse"]
 
 DayFirst = Literal[True, False, None]
 
@@ -104,6 +105,26 @@ def follows(field: Field, quote: str, value: Any) -> bool:
     everything = [Conventions(mark, day_first) for mark in _MARKS for day_first in (True, False)]
     found = (parse(field, quote, each) for each in everything)
     return any(each is not None and each.value == value for each in found)
+
+
+def of_kind(field: Field, value: Any) -> Any:
+    """A value that a user typed, as the field's kind has it. Raises UserError for another kind."""
+    if value is None:
+        return None
+    found: Parsed | None = None
+    if field.kind in ("number", "integer"):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            whole = float(value).is_integer()
+            found = Parsed(float(value)) if field.kind == "number" else Parsed(int(value)) if whole else None
+    elif field.kind == "boolean":
+        found = Parsed(value) if isinstance(value, bool) else None
+    elif isinstance(value, str | int | float) and not isinstance(value, bool):
+        found = parse(field, str(value))
+    if found is None:
+        allowed = f"one of {', '.join(map(repr, field.choices))}" if field.choices else f"a {field.kind}"
+        pattern = f" that matches {field.pattern}" if field.pattern else ""
+        raise UserError(f"{value!r} is no value for {field.path}.", hint=f"It takes {allowed}{pattern}.")
+    return found.value
 
 
 _MARKS: tuple[DecimalMark, ...] = (".", ",")
