@@ -39,6 +39,7 @@ def test_a_pattern_is_whole_and_without_fault(pattern: str, tmp_path: Path) -> N
 def test_every_pattern_is_shipped() -> None:
     assert PATTERNS == (
         "assistant",
+        "document-intelligence",
         "rag-pipeline",
         "agent-orchestrator",
         "training-pipeline",

@@ -18,9 +18,10 @@ from asbuilt.registry import nearest
 
 __all__ = ["PATTERNS", "write_pattern"]
 
-_ASSISTANT = "assistant"
-PATTERNS = (_ASSISTANT, *(name.replace("_", "-") for name in PATTERN_REFERENCE))
-"""What `asbuilt new` can write: an assistant that runs at once, and the designs of the reference."""
+_ASSISTANT, _DOCUMENTS = "assistant", "document-intelligence"
+_SHIPPED_WHOLE = (_ASSISTANT, _DOCUMENTS)
+PATTERNS = (*_SHIPPED_WHOLE, *(name.replace("_", "-") for name in PATTERN_REFERENCE))
+"""What `asbuilt new` can write: systems that run at once, and the designs of the reference."""
 
 _PLAYED_BY = {
     "rag_pipeline": {
@@ -58,15 +59,15 @@ def write_pattern(name: str, folder: Path) -> list[Path]:
     except OSError as error:
         raise StorageError(f"cannot write to {folder}: {error.strerror}.") from error
     system = as_name(target.name) or pattern
-    made = _assistant(system) if pattern == _ASSISTANT else _reference(find_pattern(pattern), system)
+    made = _whole(pattern, system) if pattern in _SHIPPED_WHOLE else _reference(find_pattern(pattern), system)
     return sorted(write_together(folder, {**made, ".gitignore": _IGNORED}))
 
 
-def _assistant(system: str) -> dict[str, str]:
+def _whole(pattern: str, system: str) -> dict[str, str]:
     """The shipped files; the system gets its own name."""
-    made = dict(_shipped(files(__package__) / "patterns" / _ASSISTANT))
+    made = dict(_shipped(files(__package__) / "patterns" / pattern))
     for file, line in (("blueprint.yaml", "  name: {}\n"), ("README.md", "# {}\n")):
-        made[file] = made[file].replace(line.format(_ASSISTANT), line.format(system), 1)
+        made[file] = made[file].replace(line.format(pattern), line.format(system), 1)
     return made
 
 

@@ -12,7 +12,15 @@ from asbuilt.cli.output import note
 __all__ = ["new"]
 
 
-_HELP = "assistant, rag-pipeline, agent-orchestrator, training-pipeline or multimodal-processor."
+_HELP = (
+    "assistant, document-intelligence, rag-pipeline, agent-orchestrator, training-pipeline or "
+    "multimodal-processor."
+)
+_RUNS = {  # by the folder that holds a pattern's documents
+    "docs": "asbuilt ingest docs && asbuilt ask 'What is a blueprint?'",
+    "documents": "asbuilt extract documents --schema schemas/invoice.json -o out",
+}
+_DRAWS = "asbuilt docs -o drawing"
 
 
 def new(
@@ -24,6 +32,5 @@ def new(
 
     for path in write_pattern(pattern, folder):
         note(f"wrote {path}")
-    runs = "asbuilt ingest docs && asbuilt ask 'What is a blueprint?'"
-    draws = "asbuilt docs -o drawing"
-    note(f"Next: cd {folder} && asbuilt check && {runs if (folder / 'docs').is_dir() else draws}")
+    first = next((run for name, run in _RUNS.items() if (folder / name).is_dir()), _DRAWS)
+    note(f"Next: cd {folder} && asbuilt check && {first}")
