@@ -26,10 +26,11 @@ __all__ = ["AlignedTables"]
 _MAX_ITEMS = 60  # in a row: more are no cells
 _FAR = 2.2  # heights of a line: rows further apart are of two tables
 _WIDER = 1.9  # times the usual distance of rows
-_SINGLES = 4  # rows of one cell that may follow one another within a table
+_SINGLES = 12  # rows of one cell that may follow one another within a table
 _HEADER_FAR = 1.2  # heights of a line between the header's rows and the body
 _TRIES = 3  # rows of what is no table from which another start is made
 _FIRST_ROWS = 40  # that tell whether the first belongs to them
+_ABOVE_HEADER = 8  # rows of something else that may have fallen into the columns below them
 _LARGER = 1.3  # ratio of sizes of type within a table
 _ALIGNED = 0.35  # font sizes by which aligned edges may differ
 
@@ -79,20 +80,40 @@ class AlignedTables:
             small, large = sorted((size, _size(row)))
             if gap > _farthest(gaps, row) or singles > _SINGLES or large > _LARGER * small:
                 break
-            if not columns.add(row):
+            if self._stands_off(columns, row, gap, gaps) or not columns.add(row):
                 break
             insort(gaps, gap)
             end += 1
         last = len(columns.rows)
         while last > 1 and len(columns.rows[last - 1].cells) == 1 and not self._ends_wrapped(columns, last):
             last -= 1
-        first = 0
+        end -= len(columns.rows) - last
+        first = self._header_at(columns.rows[: min(last, _FIRST_ROWS)])
         while last - first > 2 and self._starts_loosely(columns.rows[first : min(last, first + _FIRST_ROWS)]):
             first += 1
-        end -= len(columns.rows) - last
         columns.keep(first, last)
         columns.join_symbols()
+        columns.part_columns()
         return end
+
+    def _stands_off(self, columns: Columns, row: Row, gap: float, gaps: Sequence[float]) -> bool:
+        """Whether a row below others is farther away than they are from one another, and has few cells,
+        or words where no column is: sums and notes below a table."""
+        if len(gaps) < 2 or gap <= 1.1 * gaps[-1] + 0.15 * (row.bottom - row.top):
+            return False
+        few = len(row.items) <= 0.67 * len(columns.columns)
+        return few or any(not columns.touched(item.left, item.right) for item in row.items)
+
+    def _header_at(self, rows: Sequence[Placed]) -> int:
+        """The row that names the columns, where rows above it that have fewer cells are none of the
+        table's; 0 where there is none such."""
+        usual = usual_count(rows)
+        for number, placed in enumerate(rows[: len(rows) - 1]):
+            if len(placed.cells) >= 0.7 * usual:
+                return number if usual > 2 and number <= _ABOVE_HEADER else 0
+            if len(placed.cells) > 0.6 * usual:
+                return 0
+        return 0
 
     def _ends_wrapped(self, columns: Columns, end: int) -> bool:
         """Whether the row before `end` is a cell that goes on below the last row with several."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asbuilt.documents.structure.aligned import AlignedTables
 from asbuilt.documents.structure.blocks import blocks_of
 from asbuilt.documents.structure.figures import figures_of
-from asbuilt.documents.structure.inner_rows import with_headers, with_inner_rows
+from asbuilt.documents.structure.inner_rows import mark_headers, with_inner_rows
 from asbuilt.documents.structure.lines import runs_of
 from asbuilt.documents.structure.order import regions
 from asbuilt.documents.structure.ruled import ruled_tables, rules_of
@@ -24,7 +24,9 @@ def arrange(marks: PageMarks) -> PageLayout:
     their words come; each word comes out exactly once."""
     sheet = Sheet(marks)
     rules = rules_of(marks)
-    tables = [with_headers(sheet, with_inner_rows(sheet, table)) for table in ruled_tables(rules, sheet)]
+    tables = [with_inner_rows(sheet, table) for table in ruled_tables(rules, sheet)]
+    for table in tables:
+        mark_headers(sheet, table)
     taken = {n for table in tables for cell in table.cells for line in cell.lines for n in line}
     figures = figures_of(
         marks.pictures, sheet, [n for n in range(len(sheet.words)) if n not in taken], tables

@@ -11,6 +11,7 @@ from asbuilt.errors import BugError
 __all__ = ["Column", "Columns", "Placed"]
 
 _WITHIN = 2.0  # font sizes: a wider blank parts two columns, a narrower one may be within a cell
+_PARTED_BLANK, _PARTED_ROWS, _PARTED_SHARE = 0.4, 4, 0.7  # font sizes, rows, and share of the rows
 _TOUCH = 0.2  # font sizes by which words may reach into the width of another column
 
 
@@ -118,11 +119,12 @@ class Columns:
         touched = self.touched(left, right)
         if not touched:
             return []
-        best, off = touched, abs(touched[0].left + touched[-1].right - left - right) / 2
+        near = 0.5 * self._sheet.body
         if len(touched) == 1:
-            near = 0.5 * self._sheet.body
-            if abs(touched[0].left - left) < near or abs(touched[0].right - right) < near:
+            column = touched[0]
+            if min(abs(column.left - left), abs(column.right - right)) < near:
                 return touched
+        best, off = touched, abs(touched[0].left + touched[-1].right - left - right) / 2
         first, last = self.columns.index(touched[0]), self.columns.index(touched[-1])
         for low in range(max(0, first - 4), first + 1):
             for high in range(last, min(len(self.columns), last + 5)):
@@ -132,7 +134,8 @@ class Columns:
                 away = abs(span[0].left + span[-1].right - left - right) / 2
                 if away < off - 0.3 * self._sheet.body:
                     best, off = span, away
-        return best
+        edges = min(abs(best[0].left - left), abs(best[-1].right - right))
+        return best if min(off, edges) < 3 * near else []
 
     def join_symbols(self) -> None:
         """Make one of a column of currency signs, or of signs after numbers, and that of the numbers."""
@@ -153,6 +156,43 @@ class Columns:
                     own = placed.cells.get(other, [])
                     placed.cells[other] = [*own, *words] if after else [*words, *own]
             self._settle()
+
+    def part_columns(self) -> None:
+        """Part columns along a blank that is free in all rows, where words are aligned at one side of
+        it: two columns that stand close to one another."""
+        for column in list(self.columns):
+            while (blank := self._blank(column)) is not None:
+                left, right = blank
+                if not self._part(column, left, right):
+                    break
+                column = self.columns[self.columns.index(column) + 1]
+
+    def _blank(self, column: Column) -> tuple[float, float] | None:
+        """The first free blank in a column with words on both sides of it in most rows."""
+        sheet = self._sheet
+        own = [placed.cells[column] for placed in self.rows if column in placed.cells]
+        if len(own) < _PARTED_ROWS or sum(len(words) > 1 for words in own) < _PARTED_SHARE * len(own):
+            return None
+        edges = sorted((sheet.left[n], sheet.right[n]) for words in own for n in words)
+        reach = edges[0][1]
+        for left, right in edges[1:]:
+            if left - reach >= _PARTED_BLANK * sheet.body and self._is_edge(own, reach, left):
+                return reach, left
+            reach = max(reach, right)
+        return None
+
+    def _is_edge(self, own: list[list[int]], left: float, right: float) -> bool:
+        sheet = self._sheet
+        near, middle = 0.35 * sheet.body, (left + right) / 2
+        before = [
+            max((sheet.right[n] for n in words if sheet.right[n] <= middle), default=0.0) for words in own
+        ]
+        after = [min((sheet.left[n] for n in words if sheet.left[n] > middle), default=0.0) for words in own]
+        both = sum(bool(a and b) for a, b in zip(before, after, strict=True))
+        if both < _PARTED_SHARE * len(own):
+            return False
+        aligned = max(sum(left - a <= near for a in before if a), sum(b - right <= near for b in after if b))
+        return aligned >= _PARTED_SHARE * both
 
     def keep(self, first: int, end: int) -> None:
         """Only the rows from `first` to before `end`."""

@@ -11,7 +11,7 @@ from asbuilt.documents.structure.rows import logical_rows, row_texts
 from asbuilt.documents.structure.sheet import CellDraft, Item, Sheet, TableDraft, rows_of
 from asbuilt.documents.structure.values import header_rows, is_value
 
-__all__ = ["with_headers", "with_inner_rows"]
+__all__ = ["mark_headers", "with_inner_rows"]
 
 _MOSTLY = 0.6
 _FULL = 0.5  # mean share of the columns that have words in a row
@@ -93,8 +93,8 @@ def _columns(sheet: Sheet, cells: Sequence[CellDraft]) -> Columns:
     return columns
 
 
-def with_headers(sheet: Sheet, table: TableDraft) -> TableDraft:
-    """The table with the cells marked that name its columns."""
+def mark_headers(sheet: Sheet, table: TableDraft) -> None:
+    """Mark the cells that name the columns."""
     texts = [[""] * table.columns for _ in range(table.rows)]
     words: list[list[int]] = [[] for _ in range(table.rows)]
     spans = [False] * table.rows
@@ -105,4 +105,5 @@ def with_headers(sheet: Sheet, table: TableDraft) -> TableDraft:
         spans[cell.row] |= cell.column_span > 1
     bold = [bool(own) and all(sheet.words[n].bold for n in own) for own in words]
     count = header_rows(texts, bold=bold, spans=spans, parted=[False] * table.rows)
-    return replace(table, cells=[replace(cell, header=cell.row < count) for cell in table.cells])
+    for cell in table.cells:
+        cell.header = cell.row < count

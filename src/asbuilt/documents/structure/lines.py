@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 from asbuilt.documents.structure.sheet import Item, Sheet
 
 __all__ = ["joined_runs", "runs_of"]
@@ -9,6 +12,10 @@ __all__ = ["joined_runs", "runs_of"]
 _GAP = 1.0
 """Font sizes between two words from which they may stand in two columns. A blank is 0.25 wide, in
 fixed pitch 0.6, and three times as much where a line is set out to both margins."""
+_CLEAR_GAP, _BLANKS = (
+    0.62,
+    2.4,
+)  # font sizes, and blanks of the same line: a narrower gap that parts all the same
 _OVERLAP = 0.45
 """Share of the smaller height that neighbours on a line share: enough for super- and subscripts, too
 much for letters of lines that touch."""
@@ -55,7 +62,24 @@ def runs_of(sheet: Sheet, numbers: list[int], *, gap: float = _GAP) -> list[Item
     runs: dict[int, list[int]] = {}
     for n in sorted(numbers, key=lambda n: (left[n], top[n], n)):
         runs.setdefault(root(n), []).append(n)
-    return [sheet.item(run) for run in runs.values()]
+    return [sheet.item(part) for run in runs.values() for part in _parted(sheet, run)]
+
+
+def _parted(sheet: Sheet, run: list[int]) -> Iterator[list[int]]:
+    """A run, parted where a gap is far wider than its blanks; in a line that is set out to both margins
+    all of them are wide."""
+    gaps = [sheet.left[after] - sheet.right[before] for before, after in pairwise(run)]
+    if len(gaps) < 2:
+        yield run
+        return
+    blank = sorted(gaps)[len(gaps) // 4]
+    first = 0
+    for number, gap in enumerate(gaps, start=1):
+        size = min(sheet.size[run[number - 1]], sheet.size[run[number]])
+        if gap > _CLEAR_GAP * size and gap > _BLANKS * blank:
+            yield run[first:number]
+            first = number
+    yield run[first:]
 
 
 def joined_runs(sheet: Sheet, items: list[Item]) -> list[int]:

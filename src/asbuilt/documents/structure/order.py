@@ -196,7 +196,7 @@ def _is_prose(items: Sequence[Item]) -> bool:
 def _is_read_across(rows: Sequence[Row], gutter: _Gutter, sheet: Sheet) -> bool:
     """Whether rows are pairs: a label and its value, a number or bullet and its text."""
     middle = (gutter.left + gutter.right) / 2
-    labels = values = bullets = names = pairs = lefts = rights = 0
+    told = bullets = pairs = lefts = rights = 0
     for row in rows[gutter.first : gutter.last + 1]:
         left = [item for item in row.items if item.left < middle and item.part is None]
         right = [item for item in row.items if item.left >= middle and item.part is None]
@@ -206,15 +206,17 @@ def _is_read_across(rows: Sequence[Row], gutter: _Gutter, sheet: Sheet) -> bool:
             continue
         pairs += 1
         near, first = left[-1], right[0]
-        labels += sheet.words[near.words[-1]].text.endswith(":")
-        names += sheet.is_bold(near.words) and not sheet.is_bold(first.words)
         bullets += sum(len(sheet.words[n].text) for n in near.words) <= 3
-        values += len(first.words) <= 3 and any(_VALUE.fullmatch(sheet.words[n].text) for n in first.words)
+        told += (
+            sheet.words[near.words[-1]].text.endswith(":")
+            or (sheet.is_bold(near.words) and not sheet.is_bold(first.words))
+            or (len(first.words) <= 3 and any(_VALUE.fullmatch(sheet.words[n].text) for n in first.words))
+        )
     if pairs == lefts == rights and pairs > 2 and gutter.width < _LIST_GUTTER * sheet.body:
         return True
     if pairs < 0.6 * rights and not bullets > 0.6 * pairs:
         return False
-    return max(labels, values, bullets, names) >= 0.5 * pairs
+    return max(told, bullets) >= 0.5 * pairs
 
 
 def _sections(rows: Sequence[Row], sheet: Sheet, rules: Rules) -> list[int]:

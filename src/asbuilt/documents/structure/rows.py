@@ -45,32 +45,62 @@ def is_bold(sheet: Sheet, group: Sequence[Placed]) -> bool:
 
 
 def logical_rows(sheet: Sheet, columns: Columns, rules: Rules | None = None) -> list[list[Placed]]:
-    """Lines of each row. Where a line is drawn under each row, those part them; else a line with few
-    cells goes on with the row above if it is nearer to it than rows are to one another, or, where
-    all distances are alike, if its first words would not have fitted on the line above."""
+    """Lines of each row. Where a line is drawn under each row, those part them. Else a row has one line
+    with most of its cells; lines with few of them go on with it if they are nearer to it than rows are
+    to one another, or, where all distances are alike, if their first words would not have fitted on
+    the line above."""
     rows = columns.rows
     bands = None if rules is None else _bands(columns, rules)
     if bands is not None:
         return bands
-    gaps = [below.row.top - above.row.bottom for above, below in pairwise(rows)]
     usual = usual_count(rows)
-    anchored = [
-        gap for gap, placed in zip(gaps, rows[1:], strict=True) if len(placed.cells) >= max(2, 0.6 * usual)
-    ]
-    pitch = median(anchored) if anchored else 0.0
-    groups = [[rows[0]]]
-    filled = set(rows[0].cells)
-    for above, placed, gap in zip(rows, rows[1:], gaps, strict=False):
-        few = len(placed.cells) <= 0.5 * usual and filled.issuperset(placed.cells)
-        if few and _goes_on(sheet, above, placed, gap=gap, pitch=pitch):
-            groups[-1].append(placed)
-        else:
-            groups.append([placed])
-            filled = set(placed.cells)
+    full = [n for n, placed in enumerate(rows) if len(placed.cells) > 0.5 * usual or placed.spans] or [0]
+    gaps = [below.row.top - above.row.bottom for above, below in pairwise(rows)]
+    between = [max(gaps[above:below]) for above, below in pairwise(full)]
+    pitch = median(between) if between else 0.0
+    start = _cut(sheet, rows, gaps, 0, full[0]) if full[0] else 0
+    groups = [[placed] for placed in rows[:start]]
+    for above, below in pairwise([*full, len(rows)]):
+        cut = _cut(sheet, rows, gaps, above + 1, below) if below < len(rows) else below
+        group = list(rows[start : above + 1])
+        filled = {column for placed in group for column in placed.cells}
+        for number in range(above + 1, cut):
+            placed, gap = rows[number], gaps[number - 1]
+            if filled.issuperset(placed.cells) and _goes_on(sheet, rows[number - 1], placed, gap, pitch):
+                group.append(placed)
+            else:
+                groups.append(group)
+                group, filled = [placed], set(placed.cells)
+        groups.append(group)
+        start = cut
     return _headers_joined(sheet, groups, pitch)
 
 
-def _goes_on(sheet: Sheet, above: Placed, placed: Placed, *, gap: float, pitch: float) -> bool:
+def _cut(sheet: Sheet, rows: Sequence[Placed], gaps: Sequence[float], first: int, full: int) -> int:
+    """The first of the lines from `first` on that belong to the row whose main line is `full`: cells
+    that are set in the middle of their row begin above it, and go on below."""
+    start = full
+    below = rows[full + 1].cells if full + 1 < len(rows) else {}
+    while start > first:
+        placed = rows[start - 1]
+        if placed.spans or any(is_value(sheet.text(words)) for words in placed.cells.values()):
+            break
+        if not all(column in below for column in placed.cells):
+            break
+        start -= 1
+    lines = full - start
+    after = rows[full + 1 : full + 1 + lines]
+    even = len(after) == lines and all(set(placed.cells) & set(rows[start].cells) for placed in after)
+    if not lines or not even:
+        return full
+    # As many lines above as below, and the widest distance of all is above the first of them.
+    widest = max(gaps[max(0, first - 1) : full])
+    if start == 0:
+        return start
+    return start if gaps[start - 1] >= widest - 0.01 else full
+
+
+def _goes_on(sheet: Sheet, above: Placed, placed: Placed, gap: float, pitch: float) -> bool:
     if placed.spans or above.spans:
         return False
     texts = [sheet.text(words) for words in placed.cells.values()]
