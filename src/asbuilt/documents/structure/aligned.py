@@ -87,6 +87,8 @@ class AlignedTables:
         last = len(columns.rows)
         while last > 1 and len(columns.rows[last - 1].cells) == 1 and not self._ends_wrapped(columns, last):
             last -= 1
+        while last > 2 and self._is_sum(columns, columns.rows[last - 1]):
+            last -= 1
         end -= len(columns.rows) - last
         first = self._header_at(columns.rows[: min(last, _FIRST_ROWS)])
         while last - first > 2 and self._starts_loosely(columns.rows[first : min(last, first + _FIRST_ROWS)]):
@@ -103,6 +105,14 @@ class AlignedTables:
             return False
         few = len(row.items) <= 0.67 * len(columns.columns)
         return few or any(not columns.touched(item.left, item.right) for item in row.items)
+
+    def _is_sum(self, columns: Columns, placed: Placed) -> bool:
+        """Whether a row is none of the table's but a sum below it: a name and a value at its right end."""
+        own = [column for column in columns.columns if column in placed.cells]
+        if not 2 <= len(own) <= max(2, 0.5 * len(columns.columns)) or columns.columns[0] in placed.cells:
+            return False
+        texts = [self._sheet.text(placed.cells[column]) for column in own]
+        return not is_value(texts[0]) and is_value(texts[-1]) and columns.columns[-1] is own[-1]
 
     def _header_at(self, rows: Sequence[Placed]) -> int:
         """The row that names the columns, where rows above it that have fewer cells are none of the
@@ -251,8 +261,7 @@ def _farthest(gaps: Sequence[float], row: Row) -> float:
     height = row.bottom - row.top
     if len(gaps) < 2:
         return _FAR * height
-    usual = gaps[int(0.8 * (len(gaps) - 1))]
-    return min(_FAR * height, _WIDER * max(usual, 0.35 * height) + 0.2 * height)
+    return min(_FAR * height, _WIDER * max(gaps[-1], 0.35 * height) + 0.2 * height)
 
 
 def _are_years(sheet: Sheet, row: Row) -> bool:

@@ -6,9 +6,9 @@ from asbuilt.documents.structure.aligned import AlignedTables
 from asbuilt.documents.structure.blocks import blocks_of
 from asbuilt.documents.structure.figures import figures_of
 from asbuilt.documents.structure.inner_rows import mark_headers, with_inner_rows
-from asbuilt.documents.structure.lines import runs_of
+from asbuilt.documents.structure.lines import NARROW_GAP, runs_of, usual_blank
 from asbuilt.documents.structure.order import regions
-from asbuilt.documents.structure.ruled import ruled_tables, rules_of
+from asbuilt.documents.structure.ruled import ruled_tables, rules_of, words_between
 from asbuilt.documents.structure.sheet import Item, Sheet
 from asbuilt.documents.structure.text import written
 from asbuilt.pages import PageLayout, PageMarks
@@ -33,6 +33,10 @@ def arrange(marks: PageMarks) -> PageLayout:
     )
     taken.update(n for figure in figures for n in figure.words)
     items = [Item(*table.box, sheet.body, [], table) for table in tables] + figures
-    items += runs_of(sheet, [n for n in range(len(sheet.words)) if n not in taken])
+    free = [n for n in range(len(sheet.words)) if n not in taken]
+    between = words_between(sheet, rules, free)
+    runs = runs_of(sheet, [n for n in free if n not in between])
+    sheet.blank = usual_blank(sheet, runs)
+    items += runs + runs_of(sheet, sorted(between), gap=NARROW_GAP)
     ordered = regions(items, sheet, rules, tables=AlignedTables(sheet, rules))
     return written(marks, sheet, blocks_of(sheet, ordered))

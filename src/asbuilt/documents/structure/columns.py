@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from asbuilt.documents.structure.sheet import Row, Sheet
-from asbuilt.documents.structure.values import is_symbol
+from asbuilt.documents.structure.values import is_symbol, is_value
 from asbuilt.errors import BugError
 
 __all__ = ["Column", "Columns", "Placed"]
 
 _WITHIN = 2.0  # font sizes: a wider blank parts two columns, a narrower one may be within a cell
 _PARTED_BLANK, _PARTED_ROWS, _PARTED_SHARE = 0.4, 4, 0.7  # font sizes, rows, and share of the rows
+_PARTED_BLANKS = 1.5  # blanks of the page
 _TOUCH = 0.2  # font sizes by which words may reach into the width of another column
 
 
@@ -37,6 +38,7 @@ class Columns:
 
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
+        self._wide_blank = max(_PARTED_BLANK * sheet.body, _PARTED_BLANKS * sheet.blank)
         self.columns: list[Column] = []
         self.rows: list[Placed] = []
 
@@ -176,23 +178,25 @@ class Columns:
         edges = sorted((sheet.left[n], sheet.right[n]) for words in own for n in words)
         reach = edges[0][1]
         for left, right in edges[1:]:
-            if left - reach >= _PARTED_BLANK * sheet.body and self._is_edge(own, reach, left):
+            if left - reach >= self._wide_blank and self._is_edge(own, reach, left):
                 return reach, left
             reach = max(reach, right)
         return None
 
     def _is_edge(self, own: list[list[int]], left: float, right: float) -> bool:
+        """Whether words end or begin in line at a blank, or are values on one side of it alone."""
         sheet = self._sheet
         near, middle = 0.35 * sheet.body, (left + right) / 2
-        before = [
-            max((sheet.right[n] for n in words if sheet.right[n] <= middle), default=0.0) for words in own
-        ]
-        after = [min((sheet.left[n] for n in words if sheet.left[n] > middle), default=0.0) for words in own]
-        both = sum(bool(a and b) for a, b in zip(before, after, strict=True))
-        if both < _PARTED_SHARE * len(own):
+        before = [[n for n in words if sheet.right[n] <= middle] for words in own]
+        after = [[n for n in words if sheet.left[n] > middle] for words in own]
+        both = [pair for pair in zip(before, after, strict=True) if all(pair)]
+        if len(both) < _PARTED_SHARE * len(own):
             return False
-        aligned = max(sum(left - a <= near for a in before if a), sum(b - right <= near for b in after if b))
-        return aligned >= _PARTED_SHARE * both
+        ends = sum(left - max(sheet.right[n] for n in words) <= near for words, _ in both)
+        starts = sum(min(sheet.left[n] for n in words) - right <= near for _, words in both)
+        kinds = [[is_value(sheet.text(words)) for words in pair] for pair in both]
+        values = sum(first != second for first, second in kinds)
+        return max(ends, starts, values) >= _PARTED_SHARE * len(both)
 
     def keep(self, first: int, end: int) -> None:
         """Only the rows from `first` to before `end`."""

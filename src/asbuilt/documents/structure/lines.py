@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from statistics import median
 
 from asbuilt.documents.structure.sheet import Item, Sheet
 
-__all__ = ["joined_runs", "runs_of"]
+__all__ = ["NARROW_GAP", "joined_runs", "runs_of", "usual_blank"]
 
-_GAP = 1.0
+NARROW_GAP = 0.62  # the same between rules, where a table is likely
+_GAP = 0.95
 """Font sizes between two words from which they may stand in two columns. A blank is 0.25 wide, in
 fixed pitch 0.6, and three times as much where a line is set out to both margins."""
 _CLEAR_GAP, _BLANKS = (
@@ -80,6 +82,12 @@ def _parted(sheet: Sheet, run: list[int]) -> Iterator[list[int]]:
             yield run[first:number]
             first = number
     yield run[first:]
+
+
+def usual_blank(sheet: Sheet, runs: list[Item]) -> float:
+    """The median distance of words in runs, in points."""
+    gaps = [sheet.left[after] - sheet.right[before] for run in runs for before, after in pairwise(run.words)]
+    return max(0.0, median(gaps)) if gaps else 0.25 * sheet.body
 
 
 def joined_runs(sheet: Sheet, items: list[Item]) -> list[int]:

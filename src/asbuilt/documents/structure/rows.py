@@ -14,6 +14,7 @@ from asbuilt.documents.structure.values import is_value
 
 __all__ = ["is_bold", "logical_rows", "parted_rows", "row_texts", "usual_count", "wraps"]
 
+_JUMPS = 3  # distances that may part rows
 _CLEAR = 0.2  # heights of a line by which distances differ if they mean something
 
 
@@ -53,6 +54,9 @@ def logical_rows(sheet: Sheet, columns: Columns, rules: Rules | None = None) -> 
     bands = None if rules is None else _bands(columns, rules)
     if bands is not None:
         return bands
+    apart = _by_distance(sheet, columns)
+    if apart is not None:
+        return apart
     usual = usual_count(rows)
     full = [n for n, placed in enumerate(rows) if len(placed.cells) > 0.5 * usual or placed.spans] or [0]
     gaps = [below.row.top - above.row.bottom for above, below in pairwise(rows)]
@@ -74,6 +78,53 @@ def logical_rows(sheet: Sheet, columns: Columns, rules: Rules | None = None) -> 
         groups.append(group)
         start = cut
     return _headers_joined(sheet, groups, pitch)
+
+
+def _by_distance(sheet: Sheet, columns: Columns) -> list[list[Placed]] | None:
+    """Lines grouped where distances are of two kinds, within rows and between them; None where they are
+    not, or where a group would have two values below one another."""
+    rows = columns.rows
+    gaps = [below.row.top - above.row.bottom for above, below in pairwise(rows)]
+    if len(gaps) < 2:
+        return None
+    kinds = sorted(gaps)
+    jumps = sorted(((after - before, before) for before, after in pairwise(kinds)), reverse=True)
+    for jump, within in jumps[:_JUMPS]:
+        if jump < _CLEAR * median(placed.row.bottom - placed.row.top for placed in rows):
+            return None
+        ends = [n + 1 for n, gap in enumerate(gaps) if gap > within]
+        groups = [rows[first:end] for first, end in pairwise([0, *ends, len(rows)])]
+        if all(_is_one_row(sheet, group) for group in groups) and _are_full(columns, groups):
+            return groups
+    return None
+
+
+def _is_one_row(sheet: Sheet, group: Sequence[Placed]) -> bool:
+    """Whether no cell has two values, or is one below a name."""
+    if len(group) == 1:
+        return True
+    if any(placed.spans for placed in group):
+        return False
+    seen: set[Column] = set()
+    valued: set[Column] = set()
+    for placed in group:
+        for column, words in placed.cells.items():
+            if is_value(sheet.text(words)):
+                if column in seen:
+                    return False
+                valued.add(column)
+            elif column in valued:
+                return False
+            seen.add(column)
+    return len(seen) > 1
+
+
+def _are_full(columns: Columns, groups: Sequence[Sequence[Placed]]) -> bool:
+    full = sum(
+        len({column for placed in group for column in placed.cells}) >= 0.6 * len(columns.columns)
+        for group in groups
+    )
+    return full >= 0.5 * len(groups)
 
 
 def _cut(sheet: Sheet, rows: Sequence[Placed], gaps: Sequence[float], first: int, full: int) -> int:

@@ -16,6 +16,8 @@ __all__ = ["Rules", "frames_of", "ruled_tables", "rules_of"]
 _SHORTEST = 6.0  # points
 _CROSS_TEXT, _CROSS_SCAN = 2.5, 4.5  # points by which lines that are meant to meet may miss each other
 _BREAK_TEXT, _BREAK_SCAN = 1.5, 7.0  # points of a gap within one line
+_LONG, _ALIKE = 80.0, 4.0  # points: rules of a table, and by how much their ends differ
+_ZONE, _MAX_ZONES = 0.8, 40  # share of the page's height between such rules; zones that are looked at
 _WALL = 0.55
 """Share of a cell's side that must be drawn for it to be a wall."""
 _MAX_PAIRS = 16_000_000
@@ -82,6 +84,29 @@ def _close(
         group.append(line)
     if group:
         yield group
+
+
+def words_between(sheet: Sheet, rules: Rules, numbers: Sequence[int]) -> set[int]:
+    """Those of these words that stand between two rules of one length, as the rows of a table do."""
+    found: set[int] = set()
+    alike: dict[tuple[int, int], list[float]] = {}
+    for place, start, end in rules.flat.tolist():
+        if end - start >= _LONG:
+            alike.setdefault((round(start / _ALIKE), round(end / _ALIKE)), []).append(place)
+    zones = [
+        (min(places), max(places), _ALIKE * start, _ALIKE * end)
+        for (start, end), places in alike.items()
+        if len(places) > 1 and max(places) - min(places) < _ZONE * sheet.height
+    ]
+    for top, bottom, left, right in zones[:_MAX_ZONES]:
+        found.update(
+            n
+            for n in numbers
+            if top < (sheet.top[n] + sheet.bottom[n]) / 2 < bottom
+            and left - _ALIKE <= sheet.left[n]
+            and sheet.right[n] <= right + _ALIKE
+        )
+    return found
 
 
 def frames_of(rules: Rules) -> list[tuple[Floats, Floats]]:

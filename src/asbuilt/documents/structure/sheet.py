@@ -25,8 +25,8 @@ class Sheet:
     """The words of a page in one canonical order, whatever order they came in.
 
     `left`, `top`, `right`, `bottom` and `size` (font size) are in points, by number of the word; `body`
-    is the size that most characters have. Boxes are those of the type (see `type_metrics`). `scan`: most
-    words come from pixels.
+    is the size that most characters have, `blank` the usual distance of words (once runs are known).
+    Boxes are those of the type (see `type_metrics`). `scan`: most words come from pixels.
     """
 
     def __init__(self, marks: PageMarks) -> None:
@@ -39,6 +39,7 @@ class Sheet:
         self.width, self.height = marks.width, marks.height
         self.scan = self._take_type_for_ink()
         self.body = _usual_size(self.words, self.size)
+        self.blank = 0.25 * self.body
 
     def _take_type_for_ink(self) -> bool:
         """Give words of OCR the boxes of their type; whether most words are such."""
