@@ -9,6 +9,7 @@ from statistics import median
 
 from asbuilt.documents.structure.columns import Column, Columns, Placed
 from asbuilt.documents.structure.rows import (
+    gap_between,
     is_bold,
     logical_rows,
     parted_rows,
@@ -87,10 +88,14 @@ class AlignedTables:
         last = len(columns.rows)
         while last > 1 and len(columns.rows[last - 1].cells) == 1 and not self._ends_wrapped(columns, last):
             last -= 1
+        first = self._header_at(columns.rows[: min(last, _FIRST_ROWS)])
+        if first:
+            end -= len(columns.rows) - last
+            columns.keep(first, last)
+            first, last = 0, len(columns.rows)
         while last > 2 and self._is_sum(columns, columns.rows[last - 1]):
             last -= 1
         end -= len(columns.rows) - last
-        first = self._header_at(columns.rows[: min(last, _FIRST_ROWS)])
         while last - first > 2 and self._starts_loosely(columns.rows[first : min(last, first + _FIRST_ROWS)]):
             first += 1
         columns.keep(first, last)
@@ -115,21 +120,40 @@ class AlignedTables:
         return not is_value(texts[0]) and is_value(texts[-1]) and columns.columns[-1] is own[-1]
 
     def _header_at(self, rows: Sequence[Placed]) -> int:
-        """The row that names the columns, where rows above it that have fewer cells are none of the
-        table's; 0 where there is none such."""
-        usual = usual_count(rows)
-        for number, placed in enumerate(rows[: len(rows) - 1]):
-            if len(placed.cells) >= 0.7 * usual:
-                return number if usual > 2 and number <= _ABOVE_HEADER else 0
-            if len(placed.cells) > 0.6 * usual:
-                return 0
+        """The row that names the columns, where those above it have few cells, or words over no column
+        of the rows below: they are none of the table's. 0 where there is none such."""
+        for number, placed in enumerate(rows[1 : 1 + _ABOVE_HEADER], start=1):
+            if number + 1 == len(rows):
+                break
+            columns = {column for below in rows[number:] for column in below.cells}
+            strange = [
+                not columns.issuperset(above.cells) or len(above.cells) <= 0.6 * len(columns)
+                for above in rows[:number]
+            ]
+            if not all(strange):
+                break
+            names = [self._sheet.text(words) for words in placed.cells.values()]
+            if len(names) >= 0.7 * len(columns) and not any(map(is_value, names)):
+                return number
         return 0
 
     def _ends_wrapped(self, columns: Columns, end: int) -> bool:
         """Whether the row before `end` is a cell that goes on below the last row with several."""
-        rows = columns.rows[max(0, end - 3) : end]
-        full = max((number for number, placed in enumerate(rows) if len(placed.cells) > 1), default=-1)
-        return full >= 0 and all(wraps(self._sheet, above, placed) for above, placed in pairwise(rows[full:]))
+        rows = columns.rows[:end]
+        full = [number for number, placed in enumerate(rows) if len(placed.cells) > 1]
+        if not full:
+            return False
+        between = [
+            gap_between(above, below)
+            for above, below in pairwise(rows[: full[-1] + 1])
+            if len(above.cells) > 1 and len(below.cells) > 1
+        ]
+        lines = rows[full[-1] :]
+        height = lines[0].row.bottom - lines[0].row.top
+        near = bool(between) and all(
+            gap_between(above, below) < min(between) - 0.2 * height for above, below in pairwise(lines)
+        )
+        return near or (len(lines) <= 3 and all(wraps(self._sheet, *pair) for pair in pairwise(lines)))
 
     def _starts_loosely(self, rows: Sequence[Placed]) -> bool:
         """Whether the first of these rows stands apart, or has too few cells to name the columns."""

@@ -6,7 +6,7 @@ from asbuilt.documents.structure.aligned import AlignedTables
 from asbuilt.documents.structure.blocks import blocks_of
 from asbuilt.documents.structure.figures import figures_of
 from asbuilt.documents.structure.inner_rows import mark_headers, with_inner_rows
-from asbuilt.documents.structure.lines import NARROW_GAP, runs_of, usual_blank
+from asbuilt.documents.structure.lines import NARROW_GAP, runs_of, usual_blank, values_parted
 from asbuilt.documents.structure.order import regions
 from asbuilt.documents.structure.ruled import ruled_tables, rules_of, words_between
 from asbuilt.documents.structure.sheet import Item, Sheet
@@ -37,6 +37,7 @@ def arrange(marks: PageMarks) -> PageLayout:
     between = words_between(sheet, rules, free)
     runs = runs_of(sheet, [n for n in free if n not in between])
     sheet.blank = usual_blank(sheet, runs)
-    items += runs + runs_of(sheet, sorted(between), gap=NARROW_GAP)
+    runs += runs_of(sheet, sorted(between), gap=NARROW_GAP)
+    items += [part for run in runs for part in values_parted(sheet, run)]
     ordered = regions(items, sheet, rules, tables=AlignedTables(sheet, rules))
     return written(marks, sheet, blocks_of(sheet, ordered))

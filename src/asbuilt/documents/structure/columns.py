@@ -12,6 +12,7 @@ __all__ = ["Column", "Columns", "Placed"]
 
 _WITHIN = 2.0  # font sizes: a wider blank parts two columns, a narrower one may be within a cell
 _PARTED_BLANK, _PARTED_ROWS, _PARTED_SHARE = 0.4, 4, 0.7  # font sizes, rows, and share of the rows
+_PIECES_BLANKS = 1.2  # blanks of the page, below which words are of one cell
 _PARTED_BLANKS = 1.5  # blanks of the page
 _TOUCH = 0.2  # font sizes by which words may reach into the width of another column
 
@@ -38,6 +39,7 @@ class Columns:
 
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
+        self._parting_blank = _PIECES_BLANKS * sheet.blank
         self._wide_blank = max(_PARTED_BLANK * sheet.body, _PARTED_BLANKS * sheet.blank)
         self.columns: list[Column] = []
         self.rows: list[Placed] = []
@@ -230,9 +232,11 @@ class Columns:
             return [list(words)]
         pieces: list[list[int]] = []
         before: list[Column] = []
-        for n in words:
+        for place, n in enumerate(words):
             here = self.touched(self._sheet.left[n], self._sheet.right[n])
-            if not pieces or (here and before and not set(map(id, here)) & set(map(id, before))):
+            other = here and before and not set(map(id, here)) & set(map(id, before))
+            wide = place and self._sheet.left[n] - self._sheet.right[words[place - 1]] > self._parting_blank
+            if not pieces or (other and wide):
                 pieces.append([])
             pieces[-1].append(n)
             before = here or before

@@ -7,8 +7,9 @@ from itertools import pairwise
 from statistics import median
 
 from asbuilt.documents.structure.sheet import Item, Sheet
+from asbuilt.documents.structure.values import is_value
 
-__all__ = ["NARROW_GAP", "joined_runs", "runs_of", "usual_blank"]
+__all__ = ["NARROW_GAP", "joined_runs", "runs_of", "usual_blank", "values_parted"]
 
 NARROW_GAP = 0.62  # the same between rules, where a table is likely
 _GAP = 0.95
@@ -18,6 +19,7 @@ _CLEAR_GAP, _BLANKS = (
     0.62,
     2.4,
 )  # font sizes, and blanks of the same line: a narrower gap that parts all the same
+_VALUE_GAP, _VALUE_BLANKS = 0.5, 1.6  # the same beside numbers, and in blanks of the page
 _OVERLAP = 0.45
 """Share of the smaller height that neighbours on a line share: enough for super- and subscripts, too
 much for letters of lines that touch."""
@@ -82,6 +84,23 @@ def _parted(sheet: Sheet, run: list[int]) -> Iterator[list[int]]:
             yield run[first:number]
             first = number
     yield run[first:]
+
+
+def values_parted(sheet: Sheet, run: Item) -> list[Item]:
+    """A run with several values, parted where a gap beside one is wider than the page's blanks: the
+    columns of a table stand close there."""
+    words = run.words
+    values = [is_value(sheet.words[n].text) for n in words]
+    if sum(values) < 2:
+        return [run]
+    wide = _VALUE_BLANKS * sheet.blank
+    starts = [
+        place
+        for place in range(1, len(words))
+        if (values[place] or values[place - 1])
+        and sheet.left[words[place]] - sheet.right[words[place - 1]] > max(wide, _VALUE_GAP * run.size)
+    ]
+    return [sheet.item(words[first:end]) for first, end in pairwise([0, *starts, len(words)])]
 
 
 def usual_blank(sheet: Sheet, runs: list[Item]) -> float:

@@ -210,13 +210,19 @@ def _is_read_across(rows: Sequence[Row], gutter: _Gutter, sheet: Sheet) -> bool:
         told += (
             sheet.words[near.words[-1]].text.endswith(":")
             or (sheet.is_bold(near.words) and not sheet.is_bold(first.words))
-            or (len(first.words) <= 3 and any(_VALUE.fullmatch(sheet.words[n].text) for n in first.words))
+            or _is_valued(sheet, first)
         )
     if pairs == lefts == rights and pairs > 2 and gutter.width < _LIST_GUTTER * sheet.body:
         return True
     if pairs < 0.6 * rights and not bullets > 0.6 * pairs:
         return False
     return max(told, bullets) >= 0.5 * pairs
+
+
+def _is_valued(sheet: Sheet, item: Item) -> bool:
+    """Whether an item is a value, or several with few words between."""
+    values = sum(_VALUE.fullmatch(sheet.words[n].text) is not None for n in item.words)
+    return values > 0 and (len(item.words) <= 3 or values >= 0.5 * len(item.words))
 
 
 def _sections(rows: Sequence[Row], sheet: Sheet, rules: Rules) -> list[int]:

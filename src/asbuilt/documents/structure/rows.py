@@ -12,7 +12,7 @@ from asbuilt.documents.structure.ruled import Rules
 from asbuilt.documents.structure.sheet import Sheet
 from asbuilt.documents.structure.values import is_value
 
-__all__ = ["is_bold", "logical_rows", "parted_rows", "row_texts", "usual_count", "wraps"]
+__all__ = ["gap_between", "is_bold", "logical_rows", "parted_rows", "row_texts", "usual_count", "wraps"]
 
 _JUMPS = 3  # distances that may part rows
 _CLEAR = 0.2  # heights of a line by which distances differ if they mean something
@@ -32,10 +32,17 @@ def row_texts(sheet: Sheet, columns: Columns, groups: Sequence[Sequence[Placed]]
     return texts
 
 
+def gap_between(above: Placed, below: Placed) -> float:
+    """Points between the lowest word of a line and the highest of the next; lines overlap where a cell
+    of several lines stands beside one with a single line."""
+    return min(item.top for item in below.row.items) - max(item.bottom for item in above.row.items)
+
+
 def usual_count(rows: Sequence[Placed]) -> int:
-    """Cells in a row that starts one: the median, where a row counts as often as it has cells."""
+    """Cells in a row that is no mere line of one: more have few rows only, if each row counts as often as
+    it has cells."""
     counts = sorted(len(placed.cells) for placed in rows for _ in placed.cells)
-    return counts[len(counts) // 2] if counts else 0
+    return counts[int(0.7 * (len(counts) - 1))] if counts else 0
 
 
 def is_bold(sheet: Sheet, group: Sequence[Placed]) -> bool:
@@ -59,7 +66,7 @@ def logical_rows(sheet: Sheet, columns: Columns, rules: Rules | None = None) -> 
         return apart
     usual = usual_count(rows)
     full = [n for n, placed in enumerate(rows) if len(placed.cells) > 0.5 * usual or placed.spans] or [0]
-    gaps = [below.row.top - above.row.bottom for above, below in pairwise(rows)]
+    gaps = [gap_between(above, below) for above, below in pairwise(rows)]
     between = [max(gaps[above:below]) for above, below in pairwise(full)]
     pitch = median(between) if between else 0.0
     start = _cut(sheet, rows, gaps, 0, full[0]) if full[0] else 0
@@ -84,19 +91,26 @@ def _by_distance(sheet: Sheet, columns: Columns) -> list[list[Placed]] | None:
     """Lines grouped where distances are of two kinds, within rows and between them; None where they are
     not, or where a group would have two values below one another."""
     rows = columns.rows
-    gaps = [below.row.top - above.row.bottom for above, below in pairwise(rows)]
+    gaps = [gap_between(above, below) for above, below in pairwise(rows)]
     if len(gaps) < 2:
         return None
     kinds = sorted(gaps)
     jumps = sorted(((after - before, before) for before, after in pairwise(kinds)), reverse=True)
+    clear = _CLEAR * median(placed.row.bottom - placed.row.top for placed in rows)
+    best: tuple[float, list[list[Placed]]] | None = None
     for jump, within in jumps[:_JUMPS]:
-        if jump < _CLEAR * median(placed.row.bottom - placed.row.top for placed in rows):
-            return None
+        if jump < clear:
+            break
         ends = [n + 1 for n, gap in enumerate(gaps) if gap > within]
         groups = [rows[first:end] for first, end in pairwise([0, *ends, len(rows)])]
-        if all(_is_one_row(sheet, group) for group in groups) and _are_full(columns, groups):
-            return groups
-    return None
+        full = _share_of_full(columns, groups)
+        if (
+            full >= 0.5
+            and (best is None or full > best[0])
+            and all(_is_one_row(sheet, group) for group in groups)
+        ):
+            best = full, groups
+    return None if best is None else best[1]
 
 
 def _is_one_row(sheet: Sheet, group: Sequence[Placed]) -> bool:
@@ -119,19 +133,21 @@ def _is_one_row(sheet: Sheet, group: Sequence[Placed]) -> bool:
     return len(seen) > 1
 
 
-def _are_full(columns: Columns, groups: Sequence[Sequence[Placed]]) -> bool:
+def _share_of_full(columns: Columns, groups: Sequence[Sequence[Placed]]) -> float:
+    """Share of the groups that have words in most columns."""
     full = sum(
         len({column for placed in group for column in placed.cells}) >= 0.6 * len(columns.columns)
         for group in groups
     )
-    return full >= 0.5 * len(groups)
+    return full / len(groups)
 
 
 def _cut(sheet: Sheet, rows: Sequence[Placed], gaps: Sequence[float], first: int, full: int) -> int:
     """The first of the lines from `first` on that belong to the row whose main line is `full`: cells
     that are set in the middle of their row begin above it, and go on below."""
     start = full
-    below = rows[full + 1].cells if full + 1 < len(rows) else {}
+    few = len(rows[full].cells) / 2
+    below = rows[full + 1].cells if full + 1 < len(rows) and len(rows[full + 1].cells) <= few else {}
     while start > first:
         placed = rows[start - 1]
         if placed.spans or any(is_value(sheet.text(words)) for words in placed.cells.values()):
@@ -141,7 +157,9 @@ def _cut(sheet: Sheet, rows: Sequence[Placed], gaps: Sequence[float], first: int
         start -= 1
     lines = full - start
     after = rows[full + 1 : full + 1 + lines]
-    even = len(after) == lines and all(set(placed.cells) & set(rows[start].cells) for placed in after)
+    even = len(after) == lines and all(
+        len(placed.cells) <= few and not rows[start].cells.keys().isdisjoint(placed.cells) for placed in after
+    )
     if not lines or not even:
         return full
     # As many lines above as below, and the widest distance of all is above the first of them.
@@ -184,7 +202,7 @@ def _headers_joined(sheet: Sheet, groups: list[list[Placed]], pitch: float) -> l
     if first[0].spans or second[0].spans:
         return groups
     below = second[0].row
-    near = below.top - first[-1].row.bottom < pitch - _CLEAR * (below.bottom - below.top)
+    near = gap_between(first[-1], second[0]) < pitch - _CLEAR * (below.bottom - below.top)
     texts = [sheet.text(words) for placed in (*first, *second) for words in placed.cells.values()]
     if near and not any(map(is_value, texts)):
         return [[*first, *second], *groups[2:]]
