@@ -29,9 +29,8 @@ _FAR = 2.2  # heights of a line: rows further apart are of two tables
 _WIDER = 1.9  # times the usual distance of rows
 _SINGLES = 12  # rows of one cell that may follow one another within a table
 _HEADER_FAR = 1.2  # heights of a line between the header's rows and the body
-_TRIES = 3  # rows of what is no table from which another start is made
 _FIRST_ROWS = 40  # that tell whether the first belongs to them
-_ABOVE_HEADER = 8  # rows of something else that may have fallen into the columns below them
+_HEADER_LINES = 0.5  # heights of a line between lines of names
 _LARGER = 1.3  # ratio of sizes of type within a table
 _ALIGNED = 0.35  # font sizes by which aligned edges may differ
 
@@ -45,63 +44,107 @@ class AlignedTables:
     def __call__(self, rows: Sequence[Row]) -> list[tuple[int, int, Item]]:
         """First row, end row and item of each table, from top to bottom."""
         found: list[tuple[int, int, Item]] = []
-        at = floor = tries = 0
-        while at < len(rows):
-            if len(rows[at].items) < 2 or not _may_be_row(rows[at]):
-                at, tries = at + 1, 0
+        counts = [len(row.items) if _may_be_row(row) else 0 for row in rows]
+        open_parts = [(0, len(rows))]
+        while open_parts:
+            low, high = open_parts.pop()
+            most = max(counts[low:high], default=0)
+            if most < 2:
                 continue
             columns = Columns(self._sheet)
-            end = self._grow_down(columns, rows, at)
-            first = (
-                self._grow_up(columns, rows, end - len(columns.rows), floor) if len(columns.rows) > 1 else at
-            )
+            first, end = self._grow(columns, rows, low, high, counts.index(most, low, high))
             table = self._judged(columns)
             if table is not None:
-                at = floor = first + len(columns.rows)
-                found.append((first, at, Item(*table.box, self._sheet.body, [], table)))
-                tries = 0
-            else:
-                # What makes it no table may be its first rows alone.
-                tries += 1
-                at, tries = (at + 1, tries) if tries < _TRIES and at + 1 < end else (max(end, at + 1), 0)
-        return found
+                found.append((first, end, Item(*table.box, self._sheet.body, [], table)))
+            open_parts += [(low, first), (end, high)]
+        return sorted(found, key=lambda each: each[0])
 
-    def _grow_down(self, columns: Columns, rows: Sequence[Row], seed: int) -> int:
-        """Add rows from the seed on while they keep to the columns; leave out what stands loosely at the
-        start and the end. Returns the row after the last."""
+    def _grow(self, columns: Columns, rows: Sequence[Row], low: int, high: int, seed: int) -> tuple[int, int]:
+        """Add rows below and above the seed while they keep to its columns. Returns the first row and the
+        end, with at least the seed between them."""
         columns.add(rows[seed])
-        end = seed + 1
         gaps: list[float] = []
+        end = self._grow_down(columns, rows, seed, high, gaps)
+        first = self._grow_up(columns, rows, seed, low, gaps)
+        last = end
+        while last - first > 1 and self._ends_loosely(columns, last - first):
+            last -= 1
+        while last - first > 2 and self._is_sum(columns, columns.rows[last - first - 1]):
+            last -= 1
+        start = first
+        while last - start > 2 and self._starts_loosely(
+            columns.rows[start - first : start - first + _FIRST_ROWS]
+        ):
+            start += 1
+        columns.keep(start - first, last - first)
+        if not start <= seed < last:
+            return min(start, seed), max(last, seed + 1)
+        columns.join_symbols()
+        columns.part_columns()
+        return self._take_headers(columns, rows, start, low), last
+
+    def _grow_down(
+        self, columns: Columns, rows: Sequence[Row], seed: int, high: int, gaps: list[float]
+    ) -> int:
+        end = seed + 1
         singles = 0
         size = _size(rows[seed])
-        while end < len(rows) and _may_be_row(rows[end]):
+        while end < high and _may_be_row(rows[end]):
             row = rows[end]
             gap = row.top - rows[end - 1].bottom
             singles = singles + 1 if len(row.items) == 1 else 0
-            small, large = sorted((size, _size(row)))
-            if gap > _farthest(gaps, row) or singles > _SINGLES or large > _LARGER * small:
+            if gap > _farthest(gaps, row) or singles > _SINGLES or not _alike(size, _size(row)):
                 break
             if self._stands_off(columns, row, gap, gaps) or not columns.add(row):
                 break
             insort(gaps, gap)
             end += 1
-        last = len(columns.rows)
-        while last > 1 and len(columns.rows[last - 1].cells) == 1 and not self._ends_wrapped(columns, last):
-            last -= 1
-        first = self._header_at(columns.rows[: min(last, _FIRST_ROWS)])
-        if first:
-            end -= len(columns.rows) - last
-            columns.keep(first, last)
-            first, last = 0, len(columns.rows)
-        while last > 2 and self._is_sum(columns, columns.rows[last - 1]):
-            last -= 1
-        end -= len(columns.rows) - last
-        while last - first > 2 and self._starts_loosely(columns.rows[first : min(last, first + _FIRST_ROWS)]):
-            first += 1
-        columns.keep(first, last)
-        columns.join_symbols()
-        columns.part_columns()
         return end
+
+    def _grow_up(self, columns: Columns, rows: Sequence[Row], seed: int, low: int, gaps: list[float]) -> int:
+        first = seed
+        headed = self._is_header(columns, 0)
+        size = _size(rows[seed])
+        while first > low and _may_be_row(rows[first - 1]):
+            row = rows[first - 1]
+            gap = rows[first].top - row.bottom
+            if gap > _farthest(gaps, row) or not _alike(size, _size(row)):
+                break
+            if headed and (gap > _HEADER_LINES * (row.bottom - row.top) or self._has_values(row)):
+                break
+            if self._stands_off(columns, row, gap, gaps) or self._is_strange(columns, row):
+                break
+            if not columns.add(row, above=True):
+                break
+            insort(gaps, gap)
+            first -= 1
+            headed = headed or self._is_header(columns, 0)
+        return first
+
+    def _is_strange(self, columns: Columns, row: Row) -> bool:
+        """Whether a row above others is none of theirs: few cells, and words over none of the columns."""
+        free = [item for item in row.items if not columns.touched(item.left, item.right)]
+        return bool(free) and len(row.items) <= 0.6 * len(columns.columns)
+
+    def _is_header(self, columns: Columns, number: int) -> bool:
+        """Whether a row names most of the columns, some of them of values."""
+        names, below = columns.rows[number], columns.rows[number + 1 :]
+        if len(names.cells) < 0.7 * len(columns.columns) or len(below) < 1:
+            return False
+        if any(is_value(self._sheet.text(words)) for words in names.cells.values()):
+            return False
+        for column in names.cells:
+            own = [
+                self._sheet.text(placed.cells[column])
+                for placed in below[:_FIRST_ROWS]
+                if column in placed.cells
+            ]
+            if own and sum(map(is_value, own)) >= 0.6 * len(own):
+                return True
+        return False
+
+    def _has_values(self, row: Row) -> bool:
+        return any(is_value(self._sheet.text(item.words)) for item in row.items)
 
     def _stands_off(self, columns: Columns, row: Row, gap: float, gaps: Sequence[float]) -> bool:
         """Whether a row below others is farther away than they are from one another, and has few cells,
@@ -119,41 +162,25 @@ class AlignedTables:
         texts = [self._sheet.text(placed.cells[column]) for column in own]
         return not is_value(texts[0]) and is_value(texts[-1]) and columns.columns[-1] is own[-1]
 
-    def _header_at(self, rows: Sequence[Placed]) -> int:
-        """The row that names the columns, where those above it have few cells, or words over no column
-        of the rows below: they are none of the table's. 0 where there is none such."""
-        for number, placed in enumerate(rows[1 : 1 + _ABOVE_HEADER], start=1):
-            if number + 1 == len(rows):
-                break
-            columns = {column for below in rows[number:] for column in below.cells}
-            strange = [
-                not columns.issuperset(above.cells) or len(above.cells) <= 0.6 * len(columns)
-                for above in rows[:number]
-            ]
-            if not all(strange):
-                break
-            names = [self._sheet.text(words) for words in placed.cells.values()]
-            if len(names) >= 0.7 * len(columns) and not any(map(is_value, names)):
-                return number
-        return 0
-
-    def _ends_wrapped(self, columns: Columns, end: int) -> bool:
-        """Whether the row before `end` is a cell that goes on below the last row with several."""
-        rows = columns.rows[:end]
+    def _ends_loosely(self, columns: Columns, count: int) -> bool:
+        """Whether the last of `count` rows has one cell, and does not go on with the row above it."""
+        rows = columns.rows[max(0, count - _FIRST_ROWS) : count]
+        if len(rows[-1].cells) > 1:
+            return False
         full = [number for number, placed in enumerate(rows) if len(placed.cells) > 1]
         if not full:
-            return False
+            return True
         between = [
             gap_between(above, below)
-            for above, below in pairwise(rows[: full[-1] + 1])
+            for above, below in pairwise(rows)
             if len(above.cells) > 1 and len(below.cells) > 1
         ]
         lines = rows[full[-1] :]
-        height = lines[0].row.bottom - lines[0].row.top
-        near = bool(between) and all(
-            gap_between(above, below) < min(between) - 0.2 * height for above, below in pairwise(lines)
+        clear = 0.2 * (lines[0].row.bottom - lines[0].row.top)
+        near = bool(between) and all(gap_between(*pair) < min(between) - clear for pair in pairwise(lines))
+        return not near and not (
+            len(lines) <= 3 and all(wraps(self._sheet, *pair) for pair in pairwise(lines))
         )
-        return near or (len(lines) <= 3 and all(wraps(self._sheet, *pair) for pair in pairwise(lines)))
 
     def _starts_loosely(self, rows: Sequence[Placed]) -> bool:
         """Whether the first of these rows stands apart, or has too few cells to name the columns."""
@@ -162,18 +189,16 @@ class AlignedTables:
         gaps = [below.row.top - above.row.bottom for above, below in pairwise(rows)]
         return len(gaps) > 2 and gaps[0] > _farthest(sorted(gaps[1:]), rows[1].row)
 
-    def _grow_up(self, columns: Columns, rows: Sequence[Row], first: int, floor: int) -> int:
-        """Take in rows of names above, which may span columns, with the titles of sections between."""
+    def _take_headers(self, columns: Columns, rows: Sequence[Row], first: int, low: int) -> int:
+        """Put rows of names above the first that span columns, with the titles of sections between."""
         at = first
         waiting: list[Row] = []
-        while at > floor:
+        while at > low:
             row, below = rows[at - 1], rows[at]
             near = below.top - row.bottom <= _HEADER_FAR * (row.bottom - row.top)
-            if not near or not _may_be_row(row) or _size(row) > _LARGER * _size(below):
+            if not near or not _may_be_row(row) or not _alike(_size(row), _size(below)):
                 break
-            names = not any(is_value(self._sheet.text(item.words)) for item in row.items) or _are_years(
-                self._sheet, row
-            )
+            names = not self._has_values(row) or _are_years(self._sheet, row)
             if names and columns.may_head(row):
                 for each in waiting:
                     columns.add_above(each)
@@ -274,6 +299,10 @@ def _cells_of(
 
 def _may_be_row(row: Row) -> bool:
     return len(row.items) <= _MAX_ITEMS and all(item.part is None for item in row.items)
+
+
+def _alike(size: float, other: float) -> bool:
+    return max(size, other) <= _LARGER * min(size, other)
 
 
 def _size(row: Row) -> float:

@@ -44,13 +44,13 @@ class Columns:
         self.columns: list[Column] = []
         self.rows: list[Placed] = []
 
-    def add(self, row: Row) -> bool:
+    def add(self, row: Row, *, above: bool = False) -> bool:
         """Whether the words of `row` keep to the columns; if they do, it is in."""
         placed = self._placed(row)
         if placed is None:
             self._settle()
             return False
-        self.rows.append(placed)
+        self.rows.insert(0 if above else len(self.rows), placed)
         return True
 
     def _placed(self, row: Row) -> Placed | None:
