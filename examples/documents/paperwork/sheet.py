@@ -38,8 +38,9 @@ class TrueTable:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a document holds, by construction."""
+    """What a document holds, by construction. `size` of a page in points."""
 
+    size: tuple[float, float]
     words: tuple[TrueWord, ...]
     fields: dict[str, Any]
     evidence: dict[str, tuple[int, ...]]
@@ -171,5 +172,12 @@ class Sheet:
     def made(self, name: str, kind: str, layout: str, absent: Sequence[str] = ()) -> Made:
         self._canvas.showPage()
         self._canvas.save()
-        truth = Truth(tuple(self.words), self.fields, self.evidence, tuple(absent), tuple(self.tables))
+        truth = Truth(
+            (self.width, self.height),
+            tuple(self.words),
+            self.fields,
+            self.evidence,
+            tuple(absent),
+            tuple(self.tables),
+        )
         return Made(f"{name}.pdf", self._buffer.getvalue(), kind, layout, truth)

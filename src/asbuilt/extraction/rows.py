@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz import fuzz
@@ -137,7 +137,7 @@ def _items(
             if column in texts and parse(field, texts[column], conventions) is not None
         ]
         with_numbers = [column for column in parsed if column in numeric]
-        is_total = any(_TOTALS.search(text) for column, text in texts.items() if column not in numeric)
+        is_total = _is_total(texts, parsed, numeric, columns)
         text_columns = [column for column in columns.fields if column not in numeric]
         if (is_total and len(with_numbers) < len(numeric)) or (
             is_total and not any(c in texts for c in text_columns[:1])
@@ -156,6 +156,18 @@ def _items(
         pending = cells
     if pending is not None:
         yield pending
+
+
+def _is_total(
+    texts: Mapping[int, str], parsed: Sequence[int], numeric: Collection[int], columns: _Columns
+) -> bool:
+    """Whether a row sums up: its words say so, in a cell that is no value or in a row with gaps."""
+    gaps = len(texts) < len(columns.fields)
+    return any(
+        _TOTALS.search(text)
+        for column, text in texts.items()
+        if column not in parsed or (gaps and column not in numeric)
+    )
 
 
 def _candidate(

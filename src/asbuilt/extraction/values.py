@@ -134,7 +134,7 @@ def _number(field: Field, text: str, conventions: Conventions) -> Parsed | None:
     amount = read_amount(text.strip(" :;"), conventions.mark)
     if amount is None:
         return None
-    if amount.unit.startswith("%") and not _is_share(field):
+    if "%" in text and not _is_share(field):
         return None  # a rate beside an amount
     value = amount.value
     other: DecimalMark = "," if conventions.mark == "." else "."
