@@ -57,8 +57,10 @@ def load_schema(source: str | Path | Mapping[str, Any] | type[BaseModel]) -> Fie
         raw = source.model_json_schema()
     elif isinstance(source, Mapping):
         raw = dict(source)
-    else:
+    elif isinstance(source, str | Path):
         raw = _read(Path(source))
+    else:
+        raise UserError(f"the schema is {source!r:.80}; it must be a JSON object.")
     walk = _Walk(raw)
     fields = tuple(walk.fields())
     faults = list(walk.faults)
