@@ -26,7 +26,7 @@ __all__ = ["AlignedTables"]
 
 _MAX_ITEMS = 60  # in a row: more are no cells
 _FAR = 2.2  # heights of a line: rows further apart are of two tables
-_WIDER = 1.9  # times the usual distance of rows
+_WIDER = 1.6  # times the usual distance of rows
 _SINGLES = 12  # rows of one cell that may follow one another within a table
 _HEADER_FAR = 1.2  # heights of a line between the header's rows and the body
 _FIRST_ROWS = 40  # that tell whether the first belongs to them
@@ -52,7 +52,7 @@ class AlignedTables:
             if most < 2:
                 continue
             columns = Columns(self._sheet)
-            first, end = self._grow(columns, rows, low, high, counts.index(most, low, high))
+            first, end = self._grow(columns, rows, low, high, _closest(rows, counts, low, high, most))
             table = self._judged(columns)
             if table is not None:
                 found.append((first, end, Item(*table.box, self._sheet.body, [], table)))
@@ -97,7 +97,8 @@ class AlignedTables:
                 break
             if self._stands_off(columns, row, gap, gaps) or not columns.add(row):
                 break
-            insort(gaps, gap)
+            if len(row.items) > 1:
+                insort(gaps, gap)
             end += 1
         return end
 
@@ -116,7 +117,8 @@ class AlignedTables:
                 break
             if not columns.add(row, above=True):
                 break
-            insort(gaps, gap)
+            if len(row.items) > 1:
+                insort(gaps, gap)
             first -= 1
             headed = headed or self._is_header(columns, 0)
         return first
@@ -297,6 +299,17 @@ def _cells_of(
         at += width
 
 
+def _closest(rows: Sequence[Row], counts: Sequence[int], low: int, high: int, most: int) -> int:
+    """Of the rows with most items, the one that stands closest to a row of several below it."""
+    full = [number for number in range(low, high) if counts[number] == most]
+    pairs = [
+        (round(rows[number + 1].top - rows[number].bottom, 1), number)
+        for number in full
+        if number + 1 < high and counts[number + 1] > 1
+    ]
+    return min(pairs)[1] if pairs else full[0]
+
+
 def _may_be_row(row: Row) -> bool:
     return len(row.items) <= _MAX_ITEMS and all(item.part is None for item in row.items)
 
@@ -314,7 +327,7 @@ def _farthest(gaps: Sequence[float], row: Row) -> float:
     height = row.bottom - row.top
     if len(gaps) < 2:
         return _FAR * height
-    return min(_FAR * height, _WIDER * max(gaps[-1], 0.35 * height) + 0.2 * height)
+    return min(_FAR * height, _WIDER * max(gaps[-1], 0.3 * height) + 0.2 * height)
 
 
 def _are_years(sheet: Sheet, row: Row) -> bool:

@@ -92,7 +92,7 @@ def regions(
             for part in _slices(rows, [0, *cuts, len(rows)]):
                 yield from deeper(part)
             return
-        gutter = next((each for each in gutters if not _is_read_across(rows, each, sheet)), None)
+        gutter = _cut_down(rows, gutters, sheet)
     if gutter is None:
         yield Region(rows)
         return
@@ -217,6 +217,23 @@ def _is_read_across(rows: Sequence[Row], gutter: _Gutter, sheet: Sheet) -> bool:
     if pairs < 0.6 * rights and not bullets > 0.6 * pairs:
         return False
     return max(told, bullets) >= 0.5 * pairs
+
+
+def _cut_down(rows: Sequence[Row], gutters: Sequence[_Gutter], sheet: Sheet) -> _Gutter | None:
+    """The first gutter that parts columns; where rows are read across one, they are across its parts."""
+    across: list[_Gutter] = []
+    for gutter in gutters:
+        if any(
+            each.first <= gutter.first
+            and gutter.last <= each.last
+            and min(each.right, gutter.right) > max(each.left, gutter.left)
+            for each in across
+        ):
+            continue
+        if not _is_read_across(rows, gutter, sheet):
+            return gutter
+        across.append(gutter)
+    return None
 
 
 def _is_valued(sheet: Sheet, item: Item) -> bool:
