@@ -14,6 +14,7 @@ from asbuilt.documents.structure.values import is_value
 
 __all__ = ["gap_between", "is_bold", "logical_rows", "parted_rows", "row_texts", "usual_count", "wraps"]
 
+_FULL_LINE = 0.85  # share of a column's width
 _JUMPS = 3  # distances that may part rows
 _CLEAR = 0.2  # heights of a line by which distances differ if they mean something
 
@@ -182,14 +183,17 @@ def _goes_on(sheet: Sheet, above: Placed, placed: Placed, gap: float, pitch: flo
 
 
 def wraps(sheet: Sheet, above: Placed, placed: Placed) -> bool:
-    """Whether the first word of each cell would not have fitted on the line above."""
+    """Whether the first word of each cell would not have fitted on the line above. One in capitals may
+    as well begin a row, unless that line is as good as full."""
     for column, words in placed.cells.items():
         before = above.cells.get(column)
         if before is None:
             return False
-        first = words[0]
-        needed = max(sheet.right[n] for n in before) + sheet.right[first] - sheet.left[first]
-        if needed + 0.15 * sheet.size[first] < column.right:
+        first, end = words[0], max(sheet.right[n] for n in before)
+        if end + sheet.right[first] - sheet.left[first] + 0.15 * sheet.size[first] < column.right:
+            return False
+        full = end - column.left >= _FULL_LINE * (column.right - column.left)
+        if sheet.words[first].text[0].isupper() and not full:
             return False
     return True
 

@@ -27,11 +27,14 @@ def stitch(pages: Iterable[PageLayout]) -> Iterator[PageLayout]:
     """
     before: PageLayout | None = None
     page: PageLayout | None = None
-    for after in pages:
+    names: list[str] = []  # of the columns of the table at the end of `page`, wherever it began
+    for following in pages:
+        after = following
         if page is not None:
             yield _with_running(page, before, after)
-            after = _continued(page, after)
+            after = _continued(page, after, names)
         before, page = page, after
+        names = _names(page, names)
     if page is not None:
         yield _with_running(page, before, None)
 
@@ -76,17 +79,22 @@ def _text(page: PageLayout, block: Block) -> str:
     return page.text[page.words[block.first].start : page.words[block.end - 1].end]
 
 
-def _continued(page: PageLayout, after: PageLayout) -> PageLayout:
+def _continued(page: PageLayout, after: PageLayout, names: list[str]) -> PageLayout:
     """`after` with its first table going on where the last one of `page` broke off."""
     last, first = _table_at(page, end=True), _table_at(after, end=False)
-    if last is None or first is None:
-        return after
-    above, below = page.tables[last], after.tables[first]
-    if not _goes_on(page, above, after, below):
+    if last is None or first is None or not _goes_on(page.tables[last], after, after.tables[first], names):
         return after
     tables = list(after.tables)
-    tables[first] = replace(below, continues=True)
+    tables[first] = replace(tables[first], continues=True)
     return replace(after, tables=tuple(tables))
+
+
+def _names(page: PageLayout, before: list[str]) -> list[str]:
+    """Names of the columns of the last table, `before` where it is the table of the page before."""
+    if (last := _table_at(page, end=True)) is None:
+        return []
+    table = page.tables[last]
+    return _header(page, table) or (before if table.continues else [])
 
 
 def _table_at(page: PageLayout, *, end: bool) -> int | None:
@@ -102,14 +110,11 @@ def _table_at(page: PageLayout, *, end: bool) -> int | None:
     return None
 
 
-def _goes_on(page: PageLayout, above: Table, after: PageLayout, below: Table) -> bool:
-    if above.columns != below.columns:
+def _goes_on(above: Table, after: PageLayout, below: Table, names: list[str]) -> bool:
+    if above.columns != below.columns or not all(map(_above_one_another, _columns(above), _columns(below))):
         return False
-    if not all(map(_above_one_another, _columns(above), _columns(below))):
-        return False
-    if not any(cell.header for cell in below.cells):
-        return True
-    return _header(page, above) == _header(after, below)
+    header = _header(after, below)
+    return not header or header == names
 
 
 def _columns(table: Table) -> list[tuple[float, float]]:
