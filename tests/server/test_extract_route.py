@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from tests.server.conftest import BASE_URL
 
+from asbuilt.blueprint import Blueprint, ComponentSpec
+from asbuilt.blueprint.spec import SystemSpec
+from asbuilt.server import create_app
 from asbuilt.server.schemas import ExtractResponse
+from asbuilt.system import System
 
 EXTRACT = "/api/v1/extract"
 SCHEMA = {
@@ -19,6 +25,19 @@ SCHEMA = {
     }
 }
 INVOICE = b"# Nordlicht\n\nInvoice number: A-17\n\nTotal: 12.50 EUR\n"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    drawing = Blueprint(
+        system=SystemSpec(name="paperwork", purpose="Takes values out of documents"),
+        components=(ComponentSpec("extractor", "Find values", use="extractor/layout"),),
+    )
+    with (
+        System(drawing, folder=tmp_path_factory.mktemp("extract")) as system,
+        TestClient(create_app(system), BASE_URL, raise_server_exceptions=False) as client,
+    ):
+        yield client
 
 
 def form(*files: tuple[str, bytes], schema: Any = SCHEMA) -> dict[str, Any]:
@@ -85,3 +104,13 @@ def test_what_a_request_must_have(client: TestClient) -> None:
     assert client.post(EXTRACT, files=files).status_code == 422
     assert client.post(EXTRACT, files=files, data={"schema": "{"}).status_code == 400
     assert client.post(EXTRACT, data={"schema": "{}"}, files=[("other", ("a.md", b"x"))]).status_code == 422
+
+
+def test_only_a_system_with_an_extractor_serves_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+    drawing = Blueprint(
+        system=SystemSpec(name="bare", purpose="Extracts nothing"),
+        components=(ComponentSpec("embedder", "Embed", use="embedder/fake"),),
+    )
+    with System(drawing, folder=tmp_path_factory.mktemp("bare")) as system:
+        paths = {route.path for route in create_app(system).routes if hasattr(route, "path")}
+    assert EXTRACT not in paths

@@ -63,7 +63,10 @@ def openapi_document(system: System) -> dict[str, Any]:
 def _application(system: System, access: Access, *, grace_s: float) -> FastAPI:
     api = system.blueprint.api
     service = Service(system, grace_s=grace_s)
-    parts = [(api.prefix, group.router) for group in (chat, documents, extract, search, feedback, health)]
+    groups = [chat, documents, search, feedback, health]
+    if system.names_of("extractor"):
+        groups.insert(2, extract)
+    parts = [(api.prefix, group.router) for group in groups]
     parts += [(OPENAI_PREFIX, openai.router), ("", metrics.router)]
     paths = (
         f"{prefix}{route.path}"

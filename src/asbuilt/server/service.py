@@ -200,12 +200,8 @@ class Service:
 
     def gates(self) -> dict[str, Gate]:
         """What requests pass, by kind."""
-        return {
-            "generation": self.generation,
-            "lookup": self.lookup,
-            "ingestion": self.ingestion,
-            "extraction": self.extraction,
-        }
+        gates = {"generation": self.generation, "lookup": self.lookup, "ingestion": self.ingestion}
+        return {**gates, "extraction": self.extraction} if self.system.names_of("extractor") else gates
 
     def running(self) -> dict[str, int]:
         """Requests being served, by kind."""
