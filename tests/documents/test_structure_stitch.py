@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pytest
+
 from asbuilt.documents.structure import arrange, stitch
+from asbuilt.errors import ReadError
 from asbuilt.pages import PageLayout
 from asbuilt.testing.reader_contract import check_page
 from asbuilt.testing.sketch import sketch_marks
@@ -23,7 +26,7 @@ def tables(pages: list[PageLayout]) -> list[list[bool]]:
 
 
 def test_a_table_goes_on_without_a_header_or_with_the_same_one() -> None:
-    pages = [page(1, HEAD, *ROWS[:8]), page(2, *ROWS[8:16]), page(3, HEAD, *ROWS[16:20])]
+    pages = [page(1, HEAD, *ROWS[:8]), page(2, HEAD, *ROWS[8:16]), page(3, *ROWS[16:20])]
     stitched = list(stitch(pages))
     assert tables(stitched) == [[False], [True], [True]]
     assert [each.text for each in stitched] == [each.text for each in pages]
@@ -65,6 +68,22 @@ def test_no_more_than_one_page_is_held() -> None:
         assert each.number == count
         assert taken <= count + 1
     assert taken == 5
+
+
+def test_a_page_is_there_though_the_next_one_fails() -> None:
+    def pages() -> Iterator[PageLayout]:
+        yield page(1, HEAD, *ROWS[:4])
+        raise ReadError("page 2 is lost")
+
+    stitched = stitch(pages())
+    assert next(stitched).number == 1
+    with pytest.raises(ReadError, match="page 2"):
+        next(stitched)
+
+
+def test_reading_may_begin_at_any_page_after_its_neighbour() -> None:
+    pages = [page(number, HEAD, *ROWS[:8]) for number in range(1, 5)]
+    assert list(stitch(pages[1:]))[1:] == list(stitch(pages))[2:]
 
 
 def test_no_pages_give_none() -> None:

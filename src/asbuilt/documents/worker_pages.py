@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from asbuilt.documents.paged import Contents, OutlineEntry
+from asbuilt.documents.structure import stitch
 from asbuilt.documents.worker import UNREAD, FileKind, Setup, Worker, WorkerLostError
 from asbuilt.errors import ReadError, WorldError
 from asbuilt.pages import Box, PageLayout, page_from_json
@@ -88,7 +89,9 @@ class WorkerPages:
         pages read."""
         unread: list[PageLayout] = []
         good = first > 1
-        for page in self._all_pages(self._file(data, name), first):
+        for page in stitch(self._all_pages(self._file(data, name), max(1, first - 1))):
+            if page.number < first:
+                continue  # read again for what it tells about the next
             if not good and page.flags and page.flags[-1].startswith(UNREAD):
                 unread.append(page)
                 continue

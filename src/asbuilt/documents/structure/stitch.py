@@ -23,20 +23,24 @@ def stitch(pages: Iterable[PageLayout]) -> Iterator[PageLayout]:
     """The same pages with what only their neighbours tell: `Table.continues`, and headers and footers
     that come again on the page after or before. Words and text stay as they are.
 
-    A page is held until the next one has come, no more.
+    A page depends on the one before it and the one after it alone, so that reading may begin again at
+    any page. It is held until the next one has come, or failed to.
     """
     before: PageLayout | None = None
     page: PageLayout | None = None
-    names: list[str] = []  # of the columns of the table at the end of `page`, wherever it began
-    for following in pages:
-        after = following
+    source = iter(pages)
+    while True:
+        try:
+            after = next(source, None)
+        except Exception:
+            if page is not None:
+                yield _with_running(page, before, None)
+            raise
         if page is not None:
             yield _with_running(page, before, after)
-            after = _continued(page, after, names)
-        before, page = page, after
-        names = _names(page, names)
-    if page is not None:
-        yield _with_running(page, before, None)
+        if after is None:
+            return
+        before, page = page, after if page is None else _continued(page, after)
 
 
 def _with_running(page: PageLayout, before: PageLayout | None, after: PageLayout | None) -> PageLayout:
@@ -79,22 +83,14 @@ def _text(page: PageLayout, block: Block) -> str:
     return page.text[page.words[block.first].start : page.words[block.end - 1].end]
 
 
-def _continued(page: PageLayout, after: PageLayout, names: list[str]) -> PageLayout:
+def _continued(page: PageLayout, after: PageLayout) -> PageLayout:
     """`after` with its first table going on where the last one of `page` broke off."""
     last, first = _table_at(page, end=True), _table_at(after, end=False)
-    if last is None or first is None or not _goes_on(page.tables[last], after, after.tables[first], names):
+    if last is None or first is None or not _goes_on(page, page.tables[last], after, after.tables[first]):
         return after
     tables = list(after.tables)
     tables[first] = replace(tables[first], continues=True)
     return replace(after, tables=tuple(tables))
-
-
-def _names(page: PageLayout, before: list[str]) -> list[str]:
-    """Names of the columns of the last table, `before` where it is the table of the page before."""
-    if (last := _table_at(page, end=True)) is None:
-        return []
-    table = page.tables[last]
-    return _header(page, table) or (before if table.continues else [])
 
 
 def _table_at(page: PageLayout, *, end: bool) -> int | None:
@@ -110,11 +106,11 @@ def _table_at(page: PageLayout, *, end: bool) -> int | None:
     return None
 
 
-def _goes_on(above: Table, after: PageLayout, below: Table, names: list[str]) -> bool:
+def _goes_on(page: PageLayout, above: Table, after: PageLayout, below: Table) -> bool:
     if above.columns != below.columns or not all(map(_above_one_another, _columns(above), _columns(below))):
         return False
     header = _header(after, below)
-    return not header or header == names
+    return not header or header == _header(page, above)
 
 
 def _columns(table: Table) -> list[tuple[float, float]]:
