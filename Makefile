@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/python $(EXAMPLE)/demo.py
 
 documents: $(VENV)/.installed
-	@$(BIN)/python examples/documents/demo.py
+	@$(BIN)/python examples/documents/run_all.py
 
 test: lint types layers
 	$(BIN)/python -m pytest

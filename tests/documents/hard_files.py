@@ -108,8 +108,9 @@ def raw_pdf(contents: Sequence[bytes], *, packed: bool = False) -> bytes:
         places.append(len(result))
         result += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    return result + b"xref\n0 %d\n0000000000 65535 f \n%strailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (
-        len(objects) + 1, table, len(objects) + 1, len(result))  # fmt: skip
+    count = len(objects) + 1
+    head = b"xref\n0 %d\n0000000000 65535 f \n%s" % (count, table)
+    return result + head + b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (count, len(result))
 
 
 class FixedOcr:

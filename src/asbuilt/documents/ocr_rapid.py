@@ -96,7 +96,12 @@ class RapidOcr:
         )
 
     def open(self) -> None:
-        """Load the models. Raises MissingError without the extra."""
+        """See that the models are there. They are loaded with the first picture, as readers send an
+        Ocr to a process of their own. Raises MissingError without the extra."""
+        for name in (DETECTOR, RECOGNIZER):
+            model_file(name)
+
+    def _load(self) -> None:
         with self._opening:
             if self._models is None:
                 threads = self._threads or os.cpu_count() or 1
@@ -116,10 +121,10 @@ class RapidOcr:
         self.__dict__.update(state, _opening=Lock())
 
     def recognize(self, image: Image, *, dpi: float) -> list[Word]:
-        """See the role. Opens when it is not. Raises UserError for what is no picture."""
+        """See the role. Raises UserError for what is no picture, MissingError without the extra."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
             raise UserError(f"OCR reads pictures of shape (height, width, 3), not {image.shape}.")
-        self.open()
+        self._load()
         assert self._models is not None
         assert self._pool is not None
         models = self._models
