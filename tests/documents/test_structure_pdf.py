@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from reportlab.lib import colors
@@ -102,7 +103,7 @@ def test_line_items_of_an_invoice(style: str) -> None:
             canvas.drawRightString(WIDTH - 50, HEIGHT - 90 - 12 * number, value)
         body = [[row[0], Paragraph(row[1], CELL), *row[2:]] for row in ROWS[1:]]
         table = DrawnTable([ROWS[0], *body], colWidths=[25, 180, 50, 80, 90])
-        lines: dict[str, list[tuple[object, ...]]] = {
+        lines: dict[str, list[Any]] = {
             "grid": [("GRID", (0, 0), (-1, -1), 0.5, colors.grey)],
             "rows": [("LINEBELOW", (0, 0), (-1, -1), 0.5, colors.grey)],
             "header": [("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.black)],
