@@ -190,6 +190,7 @@ def test_a_missing_line_makes_a_cell_span() -> None:
         (1, 0, 2),
     ]
     assert grid(page, table)[0] == ["Family name HOLLOWAY", "Given names MARTHA JANE"]
+    assert not any(cell.header for cell in table.cells), "a form names no columns"
 
 
 def test_a_cell_spans_rows() -> None:

@@ -31,6 +31,7 @@ _SINGLES = 12  # rows of one cell that may follow one another within a table
 _HEADER_FAR = 1.2  # heights of a line between the header's rows and the body
 _FIRST_ROWS = 40  # that tell whether the first belongs to them
 _HEADER_LINES = 0.5  # heights of a line between lines of names
+_WIDE_TABLE = 5  # columns, of which two rows with values are enough
 _LARGER = 1.3  # ratio of sizes of type within a table
 _ALIGNED = 0.35  # font sizes by which aligned edges may differ
 
@@ -249,7 +250,7 @@ class AlignedTables:
             return not wordy and (named or (values[1] >= 0.9 and values[0] < 0.5 and len(body) >= 4))
         if numeric == 0:
             return header > 0 and wordy <= 1 and len(body) >= 2
-        return header > 0 or len(body) >= 3
+        return header > 0 or len(body) >= 3 or count >= _WIDE_TABLE
 
     def _is_aligned(self, columns: Columns, column: Column) -> bool:
         sheet = self._sheet

@@ -13,6 +13,7 @@ _VALUE = re.compile(
 _SYMBOL = re.compile(r"[$€£¥%()#]|[A-Z]{3}|Rs\.?|kr")
 _YEAR = re.compile(r"(?:FY\s?)?(?:19|20)\d\d[AE]?")
 _MOSTLY = 0.6
+_MAX_SPANNING = 3  # rows of names over several columns
 
 
 def is_value(text: str) -> bool:
@@ -34,11 +35,14 @@ def header_rows(
     several columns; `parted`: a line is drawn under it, and under few others.
     """
     count = 0
-    while count < len(texts) - 1 and spans[count] and not _has_values(texts[count]):
+    while count < min(_MAX_SPANNING, len(texts) - 1) and spans[count] and not _has_values(texts[count]):
         count += 1
     if count < len(texts) - 1 and _names_columns(texts, count, bold=bold, parted=parted):
-        count += 1
-    return count
+        return count + 1
+    # Cells over several columns name them only if values stand below: forms have such cells too.
+    below = [[text for text in column if text] for column in zip(*texts[count:], strict=True)]
+    valued = any(len(own) > 1 and sum(map(is_value, own)) >= _MOSTLY * len(own) for own in below)
+    return count if valued else 0
 
 
 def _has_values(texts: Sequence[str]) -> bool:
