@@ -109,6 +109,8 @@ _SHIPPED: dict[str, str] = {
     "generator/scripted": "asbuilt.testing.scripted_generator:ScriptedGenerator",
     "retriever/fixed": "asbuilt.testing.fixed_retriever:FixedRetriever",
     "tool/search": "asbuilt.tools.search:SearchTool",
+    "extractor/model": "asbuilt.extraction.model:ModelExtractor",
+    "extractor/reconciled": "asbuilt.extraction.reconcile:ReconciledExtractor",
     "extractor/layout": "asbuilt.extraction.layout:LayoutExtractor",
     "assistant/cited": "asbuilt.assistant.cited:CitedAssistant",
     "assistant/tables": "asbuilt.assistant.tables:TableAssistant",

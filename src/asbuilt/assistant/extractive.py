@@ -13,6 +13,7 @@ from asbuilt.assistant.refusal import refusal
 from asbuilt.catalog import Catalog
 from asbuilt.errors import NotFoundError, UserError
 from asbuilt.registry import component
+from asbuilt.resources.demand import holds_nothing
 from asbuilt.roles import Retriever
 from asbuilt.types import (
     Answer,
@@ -50,6 +51,8 @@ class ExtractiveAssistant:
         self._retriever = retriever
         self._passages = passages
         self._max_chars = max_chars
+
+    demand = staticmethod(holds_nothing)
 
     async def answer(
         self,

@@ -16,6 +16,7 @@ from asbuilt.catalog.pages import PageSpan
 from asbuilt.errors import UserError
 from asbuilt.pages import PageLayout, Table
 from asbuilt.registry import component
+from asbuilt.resources.demand import holds_nothing
 from asbuilt.retrieval.terms import tokenize
 from asbuilt.roles import Assistant, Retriever
 from asbuilt.types import (
@@ -56,6 +57,8 @@ class TableAssistant:
         self._assistant = assistant
         self._retriever = retriever
         self._passages = passages
+
+    demand = staticmethod(holds_nothing)
 
     async def answer(
         self,

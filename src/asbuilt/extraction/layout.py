@@ -11,6 +11,7 @@ from asbuilt.extraction.values import Conventions, Parsed, conventions_of, parse
 from asbuilt.fields import Candidate, Field, FieldSchema, PagedDocument
 from asbuilt.pages import Box, PageLayout
 from asbuilt.registry import component
+from asbuilt.resources.demand import holds_nothing
 
 __all__ = ["LayoutExtractor"]
 
@@ -44,6 +45,8 @@ class LayoutExtractor:
 
     def __init__(self, *, min_score: float = _LEAST) -> None:
         self._min_score = min_score
+
+    demand = staticmethod(holds_nothing)
 
     def extract(self, document: PagedDocument, schema: FieldSchema) -> list[Candidate]:
         """See the role."""
