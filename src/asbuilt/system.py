@@ -310,6 +310,10 @@ class System:
         `stop` is set, work ends at the next page, and `out` is finished by the next run.
         """
         files = [each.to_read() for each in find_sources([Path.cwd() / path for path in paths]).files]
+        known = (*(name.partition("/")[2] for name in registry.names("exporter")), SEARCHABLE_PDF)
+        for name in formats:
+            if name not in known:
+                raise NotFoundError(f"there is no format {name!r}.", hint=f"There are: {', '.join(known)}.")
         named = dict.fromkeys((*_FORMATS, *formats))
         searchable = SEARCHABLE_PDF in named
         exporters = [self._default(f"exporter/{name}") for name in named if name != SEARCHABLE_PDF]

@@ -50,6 +50,7 @@ _LABELS = {
     "check": "Checking",
     "index": "Indexing",
     "fit": "Fitting",
+    "extract": "Extracting",
 }
 _PLAIN_EVERY = 0.1  # without a terminal: a line each tenth of a stage
 
