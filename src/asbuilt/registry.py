@@ -65,6 +65,12 @@ ROLES: dict[str, RoleSpec] = {
         RoleSpec("generator", roles.Generator, "stream"),
         RoleSpec("tool", roles.Tool, "call"),
         RoleSpec("assistant", roles.Assistant, "answer"),
+        RoleSpec("router", roles.InputRouter, "route"),
+        RoleSpec("vision-encoder", roles.VisionEncoder, "encode"),
+        RoleSpec("fusion", roles.FusionLayer, "fuse"),
+        RoleSpec("head", roles.TaskHead, "run"),
+        RoleSpec("formatter", roles.OutputFormatter, "format"),
+        RoleSpec("processor", roles.Processor, "process"),
     )
 }
 

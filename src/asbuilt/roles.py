@@ -17,6 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asbuilt.fields import Candidate, Extraction, FieldSchema, PagedDocument
+from asbuilt.modalities import (
+    Fused,
+    FusedScores,
+    JoinedVectors,
+    Result,
+    RoutedPage,
+    Sight,
+    Task,
+    TaskKind,
+    TaskOutput,
+)
 from asbuilt.pages import PageLayout, Word
 from asbuilt.types import (
     ChunkDraft,
@@ -39,15 +50,21 @@ __all__ = [
     "Embedder",
     "Exporter",
     "Extractor",
+    "FusionLayer",
     "Generator",
     "Image",
     "Index",
+    "InputRouter",
     "Ocr",
+    "OutputFormatter",
     "PagedReader",
+    "Processor",
     "Reader",
     "Reranker",
     "Retriever",
+    "TaskHead",
     "Tool",
+    "VisionEncoder",
 ]
 
 
@@ -257,6 +274,121 @@ class Assistant(Protocol):
         filters: Filters | None = None,
     ) -> AsyncIterator[Event]:
         """Events of one answer; the last is Finished and carries the Answer."""
+        ...
+
+
+@runtime_checkable
+class InputRouter(Protocol):
+    """A file of any kind -> pages taken apart into passages, tables and pictures."""
+
+    @property
+    def recipe(self) -> str:
+        """Identifies the routing, readers included: the same recipe and bytes give the same parts."""
+        ...
+
+    def route(self, data: bytes, *, name: str) -> Iterator[RoutedPage]:
+        """The pages in order, one at a time. Raises ReadError when the file cannot be read."""
+        ...
+
+    def picture(self, data: bytes, *, name: str, page: PageLayout, dpi: float) -> Image | None:
+        """What a page of the file looks like, upright; None for a page without a look of its own."""
+        ...
+
+
+@runtime_checkable
+class VisionEncoder(Protocol):
+    """The picture of a page -> a vector."""
+
+    @property
+    def name(self) -> str:
+        """One word for its channel ("picture.NAME"), without dots."""
+        ...
+
+    @property
+    def describes(self) -> str:
+        """One sentence that says plainly what its vectors know of a page, and what they do not."""
+        ...
+
+    @property
+    def recipe(self) -> str:
+        """Identifies the encoding, models included: the same recipe and page give the same vector."""
+        ...
+
+    def encode(self, picture: Image | None, page: PageLayout) -> Sight | None:
+        """A vector of length 1, of the same dimension every time; None for a page that it cannot see.
+        Vectors of pages that look alike are near by dot product."""
+        ...
+
+    def encode_query(self, query: str) -> Vector | None:
+        """A vector of length 1 to compare with those of pages; None, for every query, where the encoder
+        cannot tell words from pictures."""
+        ...
+
+
+@runtime_checkable
+class FusionLayer(Protocol):
+    """What several channels say -> one statement. Channels are named as `modalities` has it."""
+
+    def fuse(self, scores: Mapping[str, NDArray[np.float64]]) -> FusedScores:
+        """One score an item out of each channel's, arrays of shape (n,), and the shares of the channels.
+        NaN is an item that a channel does not see: no better than its worst. Raises UserError for
+        arrays of different lengths, and BugError for no channel at all."""
+        ...
+
+    def join(
+        self, vectors: Mapping[str, NDArray[np.float32]], *, examples: Mapping[str, NDArray[np.float32]]
+    ) -> JoinedVectors:
+        """One vector an item out of each channel's, matrices of shape (n, dim); rows of zeros are items
+        that a channel does not see. Channels are brought to one scale by their `examples`, so that
+        the rows of different calls can be compared."""
+        ...
+
+
+@runtime_checkable
+class TaskHead(Protocol):
+    """What was fused -> the output of one kind of task."""
+
+    @property
+    def task(self) -> TaskKind:
+        """The kind of task that it does."""
+        ...
+
+    @property
+    def pictures(self) -> int:
+        """How many of the best pages it wants to see, as PNG files in `Fused.pictures`."""
+        ...
+
+    def run(self, task: Task, fused: Fused) -> TaskOutput:
+        """Do the task. Raises UserError for one that it cannot do."""
+        ...
+
+
+@runtime_checkable
+class OutputFormatter(Protocol):
+    """The output of a task -> text in one format."""
+
+    @property
+    def name(self) -> str:
+        """What `Task.format` calls it."""
+        ...
+
+    @property
+    def media_type(self) -> str:
+        """For example "application/json"."""
+        ...
+
+    def format(self, output: TaskOutput) -> str:
+        """All of it. The same output gives the same text."""
+        ...
+
+
+@runtime_checkable
+class Processor(Protocol):
+    """A task over files of several modalities -> its result."""
+
+    def process(self, task: Task) -> Result:
+        """Route, encode, fuse, do the task, format. A file that cannot be read is a fault of the result
+        and stops no other. Raises UserError for a task that cannot be done."""
         ...
 
 
