@@ -175,7 +175,8 @@ evaluation:
 )
 def test_a_use_that_is_no_role_and_name(folder: Path, use: str, fault: str) -> None:
     [line] = found_in(folder, GOOD.replace("embedder/drawn", use))
-    assert line == f"b:4:19: components.embedder.use: {fault}".replace("ROLES", ", ".join(registry.ROLES))
+    shown = f"{', '.join(list(registry.ROLES)[:12])} and {len(registry.ROLES) - 12} more"
+    assert line == f"b:4:19: components.embedder.use: {fault}".replace("ROLES", shown)
 
 
 def test_a_misspelt_use_is_one_fault_not_many(folder: Path) -> None:
