@@ -8,5 +8,5 @@ from asbuilt import tool
 
 __all__ = ["aws_cli_check", "aws_cli_help"]
 
-tool("aws-cli-check", read_only=True)(aws_cli_check)
-tool("aws-cli-help", read_only=True)(aws_cli_help)
+tool("aws-cli-check", effect="read")(aws_cli_check)
+tool("aws-cli-help", effect="read")(aws_cli_help)

@@ -9,6 +9,7 @@
     ├── ReadError              a file cannot be read as a document (it is quarantined)
     ├── MissingError           a package, model file or service is not there; says how to get it
     ├── ToolError              a tool refused its arguments or failed; its text is shown to the model
+    │   └── InDoubtError       a call was made, and whether it took effect is not known
     ├── WorldError             the disk, the network or another process failed
     │   ├── StorageError       the catalogue or index cannot be written (full disk, lock, ...)
     │   └── EndpointError      a remote model endpoint failed or broke its contract
@@ -25,6 +26,7 @@ __all__ = [
     "BlueprintError",
     "BugError",
     "EndpointError",
+    "InDoubtError",
     "LimitError",
     "MissingError",
     "NotFoundError",
@@ -89,6 +91,13 @@ class MissingError(AsbuiltError):
 
 class ToolError(AsbuiltError):
     """A tool call was refused or failed; the message is meant for the model."""
+
+
+class InDoubtError(ToolError):
+    """A call was made and no reply came: it may have taken effect, or not.
+
+    It is never repeated by itself; a tool's `reconcile` or a person finds out.
+    """
 
 
 class WorldError(AsbuiltError):

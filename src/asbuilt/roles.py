@@ -32,6 +32,7 @@ from asbuilt.pages import PageLayout, Word
 from asbuilt.types import (
     ChunkDraft,
     Document,
+    Effect,
     Event,
     Filters,
     GenerationOptions,
@@ -252,13 +253,17 @@ class Tool(Protocol):
         ...
 
     @property
-    def read_only(self) -> bool:
-        """True when a call changes nothing outside the process. Only such tools may run while a
-        model is reading retrieved text."""
+    def effect(self) -> Effect:
+        """What a call may change. Only tools that "read" may run while a model is reading retrieved
+        text, unless a policy says so."""
         ...
 
-    def call(self, arguments: Mapping[str, Any]) -> str:
-        """Validate `arguments`, run, and return text for the model. Raises ToolError."""
+    def call(self, arguments: Mapping[str, Any], *, key: str = "") -> str:
+        """Validate `arguments`, run, and return text for the model. `key` names the call: an
+        "idempotent" tool changes nothing more when it is called again with the same one.
+
+        Raises ToolError, and InDoubtError where the call may have taken effect all the same.
+        """
         ...
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "Citation",
     "CitationsReady",
     "Document",
+    "Effect",
     "Event",
     "Filters",
     "Finished",
@@ -176,6 +177,16 @@ class ToolCall:
     id: str
     name: str
     arguments: Mapping[str, Any]
+
+
+Effect = Literal["read", "idempotent", "transactional", "external"]
+"""What a tool's call may change, and so what is right after a crash in the middle of it.
+
+- "read": nothing outside the process; it is called again.
+- "idempotent": something, once for a key; it is called again with the same key.
+- "transactional": rows of the catalogue's own database, committed together with the record of the call.
+- "external": anything else; whether it was done is then in doubt.
+"""
 
 
 @dataclass(frozen=True, slots=True)

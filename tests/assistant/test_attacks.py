@@ -74,7 +74,7 @@ class Attacked:
             catalog=catalog,
             retriever=retriever,
             generator=self.generator,
-            tools=[FunctionTool(secret, read_only=True), SearchTool(retriever=retriever)],
+            tools=[FunctionTool(secret, effect="read"), SearchTool(retriever=retriever)],
         )
 
     def prompt(self, at: int = 0) -> tuple[Message, ...]:

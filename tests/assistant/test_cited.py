@@ -100,7 +100,7 @@ def test_the_registry_knows_its_needs() -> None:
 
 
 def test_the_prompt_begins_the_same_for_every_question(catalog: Catalog) -> None:
-    made, generator = assistant(catalog, tools=[FunctionTool(clock, read_only=True)])
+    made, generator = assistant(catalog, tools=[FunctionTool(clock, effect="read")])
     ask(made, "How long are keys valid?")
     ask(made, [Message("user", "How?"), Message("assistant", "So."), Message("user", "When do doors close?")])
     (first, first_options), (second, second_options) = generator.requests
@@ -227,7 +227,7 @@ def call(name: str, id: str = "c1", **arguments: Any) -> ToolCall:  # noqa: A002
 
 def test_calls_are_run_and_stand_in_the_transcript(catalog: Catalog) -> None:
     first = call("clock", zone="Rome")
-    made, generator = assistant(catalog, first, "It is noon.", tools=[FunctionTool(clock, read_only=True)])
+    made, generator = assistant(catalog, first, "It is noon.", tools=[FunctionTool(clock, effect="read")])
     events = events_of(made, "What time is it?")
     kinds = [type(event).__name__ for event in events]
     assert kinds == [
@@ -255,7 +255,7 @@ def test_calls_are_run_and_stand_in_the_transcript(catalog: Catalog) -> None:
 
 def test_a_bad_call_is_answered_with_what_is_wrong_and_may_be_made_again(catalog: Catalog) -> None:
     replies = (call("klock", zone="Rome"), call("clock", zon="Rome"), call("clock", zone="Rome"), "Noon.")
-    made, _ = assistant(catalog, *replies, tools=[FunctionTool(clock, read_only=True)])
+    made, _ = assistant(catalog, *replies, tools=[FunctionTool(clock, effect="read")])
     results = [event for event in events_of(made, "Time?") if isinstance(event, ToolResult)]
     assert [result.failed for result in results] == [True, True, False]
     assert "Did you mean 'clock'? Tools: clock." in results[0].content
@@ -264,7 +264,7 @@ def test_a_bad_call_is_answered_with_what_is_wrong_and_may_be_made_again(catalog
 
 def test_rounds_are_bounded_and_the_last_is_without_tools(catalog: Catalog) -> None:
     made, generator = assistant(
-        catalog, call("clock", zone="Rome"), tools=[FunctionTool(clock, read_only=True)], max_tool_rounds=2
+        catalog, call("clock", zone="Rome"), tools=[FunctionTool(clock, effect="read")], max_tool_rounds=2
     )
     events = events_of(made, "Time?")
     assert sum(isinstance(event, ToolResult) for event in events) == 2
@@ -298,7 +298,7 @@ def test_every_call_is_answered_but_not_all_of_many_are_run(catalog: Catalog) ->
         catalog=catalog,
         retriever=retriever(catalog),
         generator=ManyCalls(replies=["Noon."]),
-        tools=[FunctionTool(clock, read_only=True)],
+        tools=[FunctionTool(clock, effect="read")],
     )
     answer = ask(made, "Time?")
     results = [message for message in answer.transcript if message.role == "tool"]
@@ -308,14 +308,14 @@ def test_every_call_is_answered_but_not_all_of_many_are_run(catalog: Catalog) ->
 
 
 def test_a_tool_that_changes_things_is_refused_when_the_assistant_is_built(catalog: Catalog) -> None:
-    with pytest.raises(UserError, match="'clock': it is not read-only"):
+    with pytest.raises(UserError, match="'clock': its effect is 'external'; only 'read'"):
         assistant(catalog, tools=[FunctionTool(clock)])
 
 
 def test_a_call_to_the_callers_tool_ends_the_answer(catalog: Catalog) -> None:
     spec = ToolSpec("open_door", "Open a door.", {"type": "object", "properties": {}})
     wanted = call("open_door")
-    made, generator = assistant(catalog, wanted, "Done.", tools=[FunctionTool(clock, read_only=True)])
+    made, generator = assistant(catalog, wanted, "Done.", tools=[FunctionTool(clock, effect="read")])
     options = GenerationOptions(tools=(spec,))
     events = events_of(made, "Open it!", options=options)
     last = events[-1]
@@ -335,7 +335,7 @@ def test_a_call_to_the_callers_tool_ends_the_answer(catalog: Catalog) -> None:
 
 
 def test_the_callers_tool_may_not_hide_one_of_the_assistants(catalog: Catalog) -> None:
-    made, _ = assistant(catalog, tools=[FunctionTool(clock, read_only=True)])
+    made, _ = assistant(catalog, tools=[FunctionTool(clock, effect="read")])
     spec = ToolSpec("clock", "x", {"type": "object", "properties": {}})
     with pytest.raises(UserError, match="'clock' of its own"):
         ask(made, "Time?", options=GenerationOptions(tools=(spec,)))
@@ -370,7 +370,7 @@ def test_a_result_that_is_too_long_for_the_model_is_cut(catalog: Catalog) -> Non
         return "line of words\n" * 1000
 
     made, generator = assistant(
-        catalog, call("dump"), "Done.", tools=[FunctionTool(dump, read_only=True, max_result_chars=99_999)]
+        catalog, call("dump"), "Done.", tools=[FunctionTool(dump, effect="read", max_result_chars=99_999)]
     )
     result = next(event for event in events_of(made, "How long?") if isinstance(event, ToolResult))
     assert result.content.endswith("line of words\n[...]")

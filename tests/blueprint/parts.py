@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from asbuilt.registry import component
 from asbuilt.roles import Embedder, Generator, Index, Reranker, Retriever, Tool
-from asbuilt.types import Filters, Hit, Matrix, ScoredId, ToolSpec, Vector
+from asbuilt.types import Effect, Filters, Hit, Matrix, ScoredId, ToolSpec, Vector
 
 
 @component("embedder/drawn")
@@ -91,10 +91,10 @@ class DrawnTool:
         raise NotImplementedError
 
     @property
-    def read_only(self) -> bool:
-        return True
+    def effect(self) -> Effect:
+        return "read"
 
-    def call(self, arguments: Mapping[str, Any]) -> str:
+    def call(self, arguments: Mapping[str, Any], *, key: str = "") -> str:
         raise NotImplementedError
 
 

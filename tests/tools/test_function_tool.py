@@ -11,15 +11,17 @@ from enum import Enum
 from typing import Annotated, Any, Literal
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from asbuilt import registry
-from asbuilt.errors import ToolError, UserError
+from asbuilt.errors import InDoubtError, ToolError, UserError
 from asbuilt.roles import Tool
 from asbuilt.testing.tool_contract import ToolContract
 from asbuilt.tools import FunctionTool, tool
+from asbuilt.types import Effect
 
 
 class Colour(Enum):
@@ -58,7 +60,7 @@ def check(command: str, region: str = "eu-west-1", *, strict: bool = False) -> s
 class TestFunctionTool(ToolContract):
     @pytest.fixture
     def tool(self) -> Tool:
-        return FunctionTool(check, name="aws-cli-check", read_only=True)
+        return FunctionTool(check, name="aws-cli-check", effect="read")
 
     @pytest.fixture
     def good_arguments(self) -> Mapping[str, Any]:
@@ -313,7 +315,7 @@ def test_a_call_has_a_time_limit_and_hanging_calls_are_bounded() -> None:
 # ---------------------------------------------------------------- the decorator
 
 
-@tool("contract-check-tool", read_only=True)
+@tool("contract-check-tool", effect="read")
 def registered(command: str) -> str:
     """Check a command."""
     return command.upper()
@@ -327,15 +329,93 @@ def test_the_decorator_registers_and_leaves_the_function_alone() -> None:
     assert signature.doc == "Check a command."
     made = registry.resolve("tool/contract-check-tool")(timeout_s=1.0)
     assert isinstance(made, Tool)
-    assert made.read_only
+    assert made.effect == "read"
     assert made.spec.name == "contract-check-tool"
     assert made.call({"command": "a"}) == "A"
 
 
 def test_a_tool_changes_things_unless_it_says_otherwise() -> None:
-    assert not FunctionTool(check).read_only
+    assert FunctionTool(check).effect == "external"
 
 
 def test_a_taken_name_is_refused() -> None:
     with pytest.raises(UserError, match="already"):
         tool("contract-check-tool")(check)
+
+
+# ---------------------------------------------------------------- effects
+
+
+def pay(amount: int, *, idempotency_key: str) -> str:
+    """Pay an amount."""
+    return f"{amount} as {idempotency_key}"
+
+
+def test_the_key_of_a_call_reaches_the_function_and_no_model_sees_it() -> None:
+    made = FunctionTool(pay, effect="idempotent")
+    assert list(made.spec.parameters["properties"]) == ["amount"]
+    assert made.call({"amount": 3}, key="run-1") == "3 as run-1"
+    with pytest.raises(ToolError, match="'idempotency_key' is unknown"):
+        made.call({"amount": 3, "idempotency_key": "chosen"}, key="run-1")
+
+
+def test_an_effect_is_one_of_four() -> None:
+    with pytest.raises(UserError, match="effect of 'pay' is 'write'"):
+        FunctionTool(pay, effect="write")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("effect", "error"), [("read", ToolError), ("idempotent", InDoubtError), ("external", InDoubtError)]
+)
+def test_what_ran_out_of_time_is_in_doubt_unless_it_only_reads(
+    effect: Effect, error: type[ToolError]
+) -> None:
+    release = threading.Event()
+
+    def wait() -> str:
+        """Wait."""
+        release.wait(5)
+        return "late"
+
+    with pytest.raises(ToolError, match="did not finish within 0.01 s") as caught:
+        FunctionTool(wait, effect=effect, timeout_s=0.01).call({})
+    release.set()
+    assert type(caught.value) is error
+
+
+def note(text: str, connection: sa.Connection) -> str:
+    """Note a text."""
+    connection.execute(sa.text("INSERT INTO notes VALUES (:text)"), {"text": text})
+    return "noted"
+
+
+def test_a_transactional_tool_writes_with_the_transaction_that_it_is_given() -> None:
+    engine = sa.create_engine("sqlite://")
+    made = FunctionTool(note, effect="transactional")
+    assert list(made.spec.parameters["properties"]) == ["text"]
+    with engine.connect() as connection:
+        connection.execute(sa.text("CREATE TABLE notes (text)"))
+        connection.commit()
+        assert made.call_in(connection, {"text": "a"}) == "noted"
+        connection.rollback()
+        assert made.call_in(connection, {"text": "b"}) == "noted"
+        connection.commit()
+        assert connection.execute(sa.text("SELECT text FROM notes")).scalars().all() == ["b"]
+    engine.dispose()
+    with pytest.raises(UserError, match="only where a transaction is at hand"):
+        made.call({"text": "c"})
+
+
+def test_reconcile_tells_done_from_not_done_and_from_unknown() -> None:
+    def look(amount: int, idempotency_key: str) -> str | None:
+        if amount == 3:
+            raise RuntimeError("the bank is closed")
+        return f"paid {amount} as {idempotency_key}" if amount == 1 else None
+
+    made = FunctionTool(pay, reconcile=look)
+    assert made.reconcile({"amount": 1}, key="k") == "paid 1 as k"
+    assert made.reconcile({"amount": 2}, key="k") is None
+    with pytest.raises(InDoubtError, match="could not find out: the bank is closed"):
+        made.reconcile({"amount": 3}, key="k")
+    with pytest.raises(InDoubtError, match="no way to find out"):
+        FunctionTool(pay).reconcile({"amount": 1}, key="k")

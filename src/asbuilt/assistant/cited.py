@@ -72,10 +72,11 @@ class CitedAssistant:
         max_tokens: int = 512,
     ) -> None:
         for each in tools:
-            if not each.read_only:
+            if each.effect != "read":
                 raise UserError(
-                    f"assistant/cited cannot have the tool {each.spec.name!r}: it is not read-only.",
-                    hint="If its calls change nothing, declare it with `read_only=True`.",
+                    f"assistant/cited cannot have the tool {each.spec.name!r}: "
+                    f"its effect is {each.effect!r}; only 'read' is allowed.",
+                    hint='If its calls change nothing, declare it with `effect="read"`.',
                 )
         self._catalog = catalog
         self._retriever = retriever

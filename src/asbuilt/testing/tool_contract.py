@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from asbuilt.errors import ToolError
 from asbuilt.roles import Tool
+from asbuilt.types import Effect
 
 __all__ = ["ToolContract"]
 
@@ -37,7 +38,7 @@ class ToolContract:
 
     def test_plays_the_role(self, tool: Tool) -> None:
         assert isinstance(tool, Tool)
-        assert isinstance(tool.read_only, bool)
+        assert tool.effect in get_args(Effect)
 
     def test_the_spec_is_stable_and_fit_for_any_engine(self, tool: Tool) -> None:
         spec = tool.spec

@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -29,17 +29,20 @@ class Arguments:
     """The arguments of `function`, from its annotations, defaults and docstring.
 
     Every parameter must be annotated and takeable by keyword; values are checked strictly, as
-    JSON, and unknown ones are faults. Raises UserError for a signature that JSON cannot fill.
+    JSON, and unknown ones are faults. Parameters in `given` are filled by the program, and no model
+    sees them. Raises UserError for a signature that JSON cannot fill.
 
     >>> def price(service: str, hours: int = 1) -> float: ...
     >>> Arguments(price).parse({"service": "ec2"})
     {'service': 'ec2', 'hours': 1}
     """
 
-    def __init__(self, function: Callable[..., object]) -> None:
+    def __init__(self, function: Callable[..., object], *, given: Collection[str] = ()) -> None:
         self.function_name = getattr(function, "__qualname__", repr(function))
         texts = _parameter_texts(inspect.getdoc(function) or "")
-        parameters = inspect.signature(function).parameters.values()
+        parameters = [
+            each for each in inspect.signature(function).parameters.values() if each.name not in given
+        ]
         self.names = [parameter.name for parameter in parameters]
         hints = self._hints(function)
         fields: dict[str, Any] = {}

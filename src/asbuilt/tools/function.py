@@ -8,24 +8,46 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, get_args, runtime_checkable
 
 from pydantic_core import to_json
+from sqlalchemy import Connection
 
-from asbuilt.errors import ToolError, UserError
+from asbuilt.errors import InDoubtError, ToolError, UserError
 from asbuilt.registry import component
+from asbuilt.roles import Tool
 from asbuilt.tools.arguments import Arguments, summary
-from asbuilt.types import ToolSpec
+from asbuilt.types import Effect, ToolSpec
 
-__all__ = ["TIMEOUT_S", "FunctionTool", "tool"]
+__all__ = ["TIMEOUT_S", "FunctionTool", "ReconcilableTool", "TransactionalTool", "tool"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 TIMEOUT_S = 10.0
 MAX_RESULT_CHARS = 8_000
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_KEY = "idempotency_key"
+_CONNECTION = "connection"
 # A call that ran out of time still has its thread: this many, and the tool calls itself busy.
 _MAX_RUNNING = 16
+
+
+@runtime_checkable
+class TransactionalTool(Tool, Protocol):
+    """A tool whose effect is rows of the catalogue's database."""
+
+    def call_in(self, connection: Connection, arguments: Mapping[str, Any], *, key: str = "") -> str:
+        """As `call`, within a transaction that is committed together with the record of the call."""
+        ...
+
+
+@runtime_checkable
+class ReconcilableTool(Tool, Protocol):
+    """A tool that can find out what became of a call in doubt."""
+
+    def reconcile(self, arguments: Mapping[str, Any], *, key: str = "") -> str | None:
+        """The result of a call that took effect; None when it did not. Raises InDoubtError."""
+        ...
 
 
 class FunctionTool:
@@ -33,9 +55,15 @@ class FunctionTool:
 
     The name is `name` or the function's own, the description is the first paragraph of its
     docstring, and the arguments are its parameters (see `Arguments`). A string result is returned
-    as it is, anything else as compact JSON, and no more than `max_result_chars` of it. `read_only`
-    promises that a call changes nothing outside the process. A call takes `timeout_s` at most; the
-    function of one that took longer runs on in its own thread, because threads cannot be stopped.
+    as it is, anything else as compact JSON, and no more than `max_result_chars` of it. A call takes
+    `timeout_s` at most; the function of one that took longer runs on in its own thread, because
+    threads cannot be stopped, so that a call that may change something is then in doubt.
+
+    `effect` promises what a call may change. A parameter `idempotency_key: str` is the key of the
+    call, and no model sees it; an "idempotent" function that changes something elsewhere passes it
+    on. `reconcile` takes the same arguments and finds out what became of a call in doubt: it returns
+    the result of one that was done, None for one that was not, and raises InDoubtError when it cannot
+    tell.
 
     Raises UserError for a function that cannot be a tool.
     """
@@ -45,7 +73,8 @@ class FunctionTool:
         function: Callable[..., Any],
         *,
         name: str | None = None,
-        read_only: bool = False,
+        effect: Effect = "external",
+        reconcile: Callable[..., str | None] | None = None,
         timeout_s: float = TIMEOUT_S,
         max_result_chars: int = MAX_RESULT_CHARS,
     ) -> None:
@@ -57,10 +86,15 @@ class FunctionTool:
         description = summary(function)
         if not description:
             raise UserError(f"{name!r} cannot be a tool: its docstring must say what it does.")
+        if effect not in get_args(Effect):
+            raise UserError(f"effect of {name!r} is {effect!r}; it must be one of {get_args(Effect)}.")
         self._function = function
-        self._arguments = Arguments(function)
+        self._arguments = Arguments(
+            function, given=(_KEY, _CONNECTION) if effect == "transactional" else (_KEY,)
+        )
         self._spec = ToolSpec(name, description, self._arguments.schema)
-        self._read_only = read_only
+        self._effect = effect
+        self._reconcile = reconcile
         self._timeout_s = timeout_s
         self._max_result_chars = max_result_chars
         self._running = threading.BoundedSemaphore(_MAX_RUNNING)
@@ -70,12 +104,52 @@ class FunctionTool:
         return self._spec
 
     @property
-    def read_only(self) -> bool:
-        return self._read_only
+    def effect(self) -> Effect:
+        return self._effect
 
-    def call(self, arguments: Mapping[str, Any]) -> str:
+    def call(self, arguments: Mapping[str, Any], *, key: str = "") -> str:
         """Check `arguments`, run the function within its time, and return its result as text."""
+        if self._effect == "transactional":
+            raise UserError(
+                f"{self._spec.name} is transactional: it runs only where a transaction is at hand, in a run."
+            )
         values = self._arguments.parse(arguments)
+        return self._within_time(self._function, {**values, **self._keyed(self._function, key)})
+
+    def call_in(self, connection: Connection, arguments: Mapping[str, Any], *, key: str = "") -> str:
+        """The call of a "transactional" tool, whose function has a parameter `connection`: what it
+        writes is committed or not with the transaction, and it runs in this thread without a limit
+        of time."""
+        values = self._arguments.parse(arguments)
+        try:
+            result = self._function(**values, **self._keyed(self._function, key), connection=connection)
+        except ToolError:
+            raise
+        except Exception as error:
+            raise self._failed(error) from error
+        return self._cut(_rendered(result))
+
+    def reconcile(self, arguments: Mapping[str, Any], *, key: str = "") -> str | None:
+        """What became of a call in doubt: its result, or None when it took no effect.
+
+        Raises InDoubtError when that cannot be found out.
+        """
+        if self._reconcile is None:
+            raise InDoubtError(f"{self._spec.name} has no way to find out what became of a call.")
+        values = self._arguments.parse(arguments)
+        values |= self._keyed(self._reconcile, key)
+        try:
+            found = self._reconcile(**values)
+        except InDoubtError:
+            raise
+        except Exception as error:
+            raise InDoubtError(f"{self._spec.name} could not find out: {error}.") from error
+        return None if found is None else self._cut(_rendered(found))
+
+    def _keyed(self, function: Callable[..., Any], key: str) -> dict[str, str]:
+        return {_KEY: key} if _KEY in inspect.signature(function).parameters else {}
+
+    def _within_time(self, function: Callable[..., Any], values: Mapping[str, Any]) -> str:
         if not self._running.acquire(blocking=False):
             raise ToolError(f"{self._spec.name} is busy: {_MAX_RUNNING} calls are still running.")
         future: Future[str] = Future()
@@ -83,7 +157,7 @@ class FunctionTool:
 
         def work() -> None:
             try:
-                future.set_result(_rendered(context.run(self._function, **values)))
+                future.set_result(_rendered(context.run(function, **values)))
             except BaseException as error:  # SystemExit too: command parsers raise it
                 future.set_exception(error)
             finally:
@@ -92,14 +166,17 @@ class FunctionTool:
         # A daemon, so that a call that never returns does not keep the process alive.
         threading.Thread(target=work, name=f"tool {self._spec.name}", daemon=True).start()
         if not wait((future,), self._timeout_s).done:
-            raise ToolError(f"{self._spec.name} did not finish within {self._timeout_s:g} s.")
+            kind = ToolError if self._effect == "read" else InDoubtError
+            raise kind(f"{self._spec.name} did not finish within {self._timeout_s:g} s.")
         error = future.exception()
         if isinstance(error, ToolError):
             raise error
         if error is not None:
-            failure = f"{self._spec.name} failed: {type(error).__name__}: {error}"
-            raise ToolError(self._cut(failure)) from error
+            raise self._failed(error) from error
         return self._cut(future.result())
+
+    def _failed(self, error: BaseException) -> ToolError:
+        return ToolError(self._cut(f"{self._spec.name} failed: {type(error).__name__}: {error}"))
 
     def _cut(self, text: str) -> str:
         limit = self._max_result_chars
@@ -108,10 +185,12 @@ class FunctionTool:
         return f"{text[:limit]}\n[cut: the first {limit} of {len(text)} characters]"
 
 
-def tool(name: str, *, read_only: bool = False) -> Callable[[Function], Function]:
+def tool(
+    name: str, *, effect: Effect = "external", reconcile: Callable[..., str | None] | None = None
+) -> Callable[[Function], Function]:
     """Register a function as the component ``tool/name``; the function itself stays as it is.
 
-    >>> @tool("price", read_only=True)
+    >>> @tool("price", effect="read")
     ... def price(service: str) -> float:
     ...     '''Monthly price of a service in dollars.'''
 
@@ -120,7 +199,7 @@ def tool(name: str, *, read_only: bool = False) -> Callable[[Function], Function
     """
 
     def register(function: Function) -> Function:
-        description = FunctionTool(function, name=name, read_only=read_only).spec.description
+        description = FunctionTool(function, name=name, effect=effect).spec.description
 
         class RegisteredTool(FunctionTool):
             def __init__(
@@ -129,7 +208,8 @@ def tool(name: str, *, read_only: bool = False) -> Callable[[Function], Function
                 super().__init__(
                     function,
                     name=name,
-                    read_only=read_only,
+                    effect=effect,
+                    reconcile=reconcile,
                     timeout_s=timeout_s,
                     max_result_chars=max_result_chars,
                 )

@@ -9,7 +9,7 @@ from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
 from asbuilt.roles import Retriever, Tool
 from asbuilt.tools.arguments import Arguments, summary
-from asbuilt.types import Hit, ToolSpec
+from asbuilt.types import Effect, Hit, ToolSpec
 
 __all__ = ["PassageTool", "SearchTool"]
 
@@ -43,14 +43,14 @@ class SearchTool:
         return self._spec
 
     @property
-    def read_only(self) -> bool:
-        return True
+    def effect(self) -> Effect:
+        return "read"
 
     def find(self, arguments: Mapping[str, Any]) -> list[Hit]:
         """At most `top_k` hits, best first."""
         return self._retriever.retrieve(self._arguments.parse(arguments)["query"], top_k=self._top_k)
 
-    def call(self, arguments: Mapping[str, Any]) -> str:
+    def call(self, arguments: Mapping[str, Any], *, key: str = "") -> str:
         """The passages found, each under its source."""
         hits = self.find(arguments)
         return "\n\n".join(f"{hit.chunk.source}:\n{hit.chunk.text}" for hit in hits) or "Nothing was found."
