@@ -9,7 +9,7 @@ example, and is named ``modality.way``: "text.meaning", "table.words", "picture.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
@@ -62,10 +62,11 @@ def modality_of(channel: str) -> Modality:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file's bytes; `label` is its class where it is an example of one."""
+    """A file: its name, unique in a task, and how to get its bytes, which raises ReadError where that
+    fails. `label` is its class where it is an example of one."""
 
     name: str
-    data: bytes = field(repr=False)
+    load: Callable[[], bytes] = field(repr=False)
     label: str = ""
 
 

@@ -74,9 +74,10 @@ ROLES: dict[str, RoleSpec] = {
     )
 }
 
-GIVEN = ("catalog", "folder")
-"""Constructor keywords that the system fills in: the open catalogue of the project, and a folder
-on disk that belongs to this component in this process."""
+GIVEN = ("catalog", "folder", "unnamed_readers")
+"""Constructor keywords that the system fills in: the open catalogue of the project, a folder on disk
+that belongs to this component in this process, and the readers, open and by name, that the blueprint
+does not name."""
 
 _SHIPPED: dict[str, str] = {
     "reader/text": "asbuilt.documents.text:TextReader",
@@ -120,6 +121,15 @@ _SHIPPED: dict[str, str] = {
     "extractor/layout": "asbuilt.extraction.layout:LayoutExtractor",
     "assistant/cited": "asbuilt.assistant.cited:CitedAssistant",
     "assistant/tables": "asbuilt.assistant.tables:TableAssistant",
+    "router/pages": "asbuilt.multimodal.router:PageRouter",
+    "fusion/weighted": "asbuilt.multimodal.fusion:WeightedFusion",
+    "head/retrieve": "asbuilt.multimodal.retrieve:RetrieveHead",
+    "head/classify": "asbuilt.multimodal.classify:ClassifyHead",
+    "head/quote": "asbuilt.multimodal.quote:QuoteHead",
+    "formatter/json": "asbuilt.multimodal.formatters:JsonFormatter",
+    "formatter/markdown": "asbuilt.multimodal.formatters:MarkdownFormatter",
+    "formatter/text": "asbuilt.multimodal.formatters:TextFormatter",
+    "processor/multimodal": "asbuilt.multimodal.processor:MultimodalProcessor",
     "assistant/extractive": "asbuilt.assistant.extractive:ExtractiveAssistant",
 }
 

@@ -41,6 +41,7 @@ from asbuilt.extraction.verify import VerifyReport, verify
 from asbuilt.fields import Extraction, FieldSchema
 from asbuilt.knowledge import IngestionReport, KnowledgeBase
 from asbuilt.knowledge.vectors import vector_id
+from asbuilt.modalities import Result, Task
 from asbuilt.pages import PageLayout
 from asbuilt.retrieval.hybrid import Explanation, Fit, HybridRetriever
 from asbuilt.retrieval.known_answers import load_known_answers
@@ -51,6 +52,7 @@ from asbuilt.roles import (
     Extractor,
     Generator,
     Index,
+    Processor,
     Progress,
     Reader,
     Retriever,
@@ -371,6 +373,11 @@ class System:
             on_document=on_document,
         )
 
+    def process(self, task: Task) -> Result:
+        """Rank pages, tell classes or answer from pages, over files of any kind. Raises NotFoundError
+        where the blueprint has no processor."""
+        return cast(Processor, self._only("processor")).process(task)
+
     def explain(self, query: str, *, top_k: int | None = None, filters: Filters | None = None) -> Explanation:
         """Like `search`, with every side's rank and score and the time of each stage."""
         retriever = self.retriever
@@ -440,6 +447,11 @@ class System:
             keywords["catalog"] = self.catalog
         if "folder" in signature.given:
             keywords["folder"] = self._private_folder(name)
+        if "unnamed_readers" in signature.given:
+            drawn = {self._use(each) for each in self.names_of("reader")}
+            keywords["unnamed_readers"] = {
+                use: reader for use, reader in self._readers().items() if use not in drawn
+            }
         part = registry.resolve(self._use(name))(**keywords)
         self._open(part)
         observe(part, name=name, recorder=self.recorder)

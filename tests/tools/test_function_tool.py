@@ -377,7 +377,7 @@ def test_what_ran_out_of_time_is_in_doubt_unless_it_only_reads(
         release.wait(5)
         return "late"
 
-    with pytest.raises(ToolError, match="did not finish within 0.01 s") as caught:
+    with pytest.raises(ToolError, match=r"did not finish within 0\.01 s") as caught:
         FunctionTool(wait, effect=effect, timeout_s=0.01).call({})
     release.set()
     assert type(caught.value) is error

@@ -18,9 +18,9 @@ from asbuilt.registry import nearest
 
 __all__ = ["PATTERNS", "write_pattern"]
 
-_ASSISTANT, _DOCUMENTS = "assistant", "document-intelligence"
-_SHIPPED_WHOLE = (_ASSISTANT, _DOCUMENTS)
-PATTERNS = (*_SHIPPED_WHOLE, *(name.replace("_", "-") for name in PATTERN_REFERENCE))
+_ASSISTANT = "assistant"
+_SHIPPED_WHOLE = (_ASSISTANT, "document-intelligence", "multimodal-processor")
+PATTERNS = tuple(dict.fromkeys((*_SHIPPED_WHOLE, *(name.replace("_", "-") for name in PATTERN_REFERENCE))))
 """What `asbuilt new` can write: systems that run at once, and the designs of the reference."""
 
 _PLAYED_BY = {

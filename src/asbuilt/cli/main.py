@@ -20,6 +20,7 @@ from asbuilt.cli import (
     keys,
     new,
     plan,
+    process,
     search,
     serve,
     verify,
@@ -45,6 +46,7 @@ app.command()(ingest.ingest)
 app.command()(extract.extract)
 app.command()(verify.verify)
 app.command()(correct.correct)
+app.command()(process.process)
 app.command()(search.search)
 app.command()(ask.ask)
 app.command()(chat.chat)

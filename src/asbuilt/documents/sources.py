@@ -62,6 +62,12 @@ class Candidate:
         problem = "" if self.problem is None else str(self.problem)
         return SourceFile(self.source, self.path.name, partial(read_bytes, self.path), problem)
 
+    def load(self) -> bytes:
+        """Its bytes. Raises ReadError, for its `problem` too."""
+        if self.problem is not None:
+            raise ReadError(str(self.problem))
+        return read_bytes(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:

@@ -69,7 +69,8 @@ def _pieces(page: PageLayout, table: Table) -> Iterator[InputPart]:
         headers += 1
     header, body = rows[:headers], list(enumerate(rows[headers:], start=headers))
     while body or header:
-        taken, count = [], sum(_words(row) for row in header)
+        taken: list[tuple[int, tuple[str, ...]]] = []
+        count = sum(_words(row) for row in header)
         while body and (not taken or count + _words(body[0][1]) <= PASSAGE_WORDS):
             taken.append(body.pop(0))
             count += _words(taken[-1][1])

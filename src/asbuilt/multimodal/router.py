@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from asbuilt import registry
+from asbuilt.catalog import Catalog
 from asbuilt.documents.choose import choose_reader
 from asbuilt.documents.drawn import drawn_pages
 from asbuilt.documents.render import page_picture
-from asbuilt.errors import BugError, ReadError, UserError
+from asbuilt.documents.stored import read_pages
+from asbuilt.errors import ReadError, UserError
 from asbuilt.modalities import RoutedPage
 from asbuilt.multimodal.passages import parts_of
 from asbuilt.pages import PageLayout
@@ -28,21 +28,33 @@ _ROUTING = 1  # raised by whatever changes the parts that a page is taken into
 class PageRouter:
     """Goes by what a file holds, never by its name: each page gives passages, tables and its picture.
 
-    `readers` are those that the blueprint names; every other kind of file goes to the reader that is
-    shipped for it. Pictures of pages are drawn at `dpi`, which is enough for encoders that look at
-    256 to 800 pixels; pages of files that state text alone have none.
+    `readers` are those that the blueprint names; every other kind of file goes to the one of
+    `unnamed_readers` (by name) that reads it. Pictures of pages are drawn at `dpi`, which is enough
+    for encoders that look at 256 to 800 pixels; pages of files that state text alone have none.
+    What was read of a file is kept in the catalogue, so that no page is read twice.
+
+    Raises UserError for a `dpi` or `max_pages` out of range.
     """
 
-    def __init__(self, *, readers: Sequence[Reader] = (), dpi: float = 72.0, max_pages: int = 500) -> None:
+    def __init__(
+        self,
+        *,
+        readers: Sequence[Reader] = (),
+        unnamed_readers: Mapping[str, Reader],
+        catalog: Catalog,
+        dpi: float = 72.0,
+        max_pages: int = 500,
+    ) -> None:
         if not 18 <= dpi <= 300:
             raise UserError(f"dpi is {dpi}; it must be 18 to 300.")
         if max_pages < 1:
             raise UserError(f"max_pages is {max_pages}; it must be at least 1.")
-        self._given = tuple(readers)
+        named = {f"named {number}": reader for number, reader in enumerate(readers)}
+        # Where two read the same kind of file, the last of the mapping counts.
+        self._readers = {**unnamed_readers, **named}
+        self._catalog = catalog
         self._dpi = dpi
         self._max_pages = max_pages
-        self._readers: dict[str, Reader] = {}
-        self._own: list[Any] = []
 
     demand = staticmethod(holds_nothing)
 
@@ -51,25 +63,8 @@ class PageRouter:
         readers = [each.recipe for each in self._readers.values() if isinstance(each, PagedReader)]
         return f"pages {_ROUTING} at {self._dpi} dpi; {'; '.join(sorted(readers))}"
 
-    def open(self) -> None:
-        """Open readers for what `readers` do not read."""
-        self._readers = {f"given {number}": reader for number, reader in enumerate(self._given)}
-        known = {suffix for reader in self._given for suffix in reader.suffixes}
-        for name in registry.names("reader"):
-            reader = registry.resolve(name)()
-            if not reader.suffixes <= known:
-                getattr(reader, "open", lambda: None)()
-                self._own.append(reader)
-                self._readers[name] = reader
-
-    def close(self) -> None:
-        """Close the readers that `open` opened."""
-        while self._own:
-            getattr(self._own.pop(), "close", lambda: None)()
-        self._readers = {}
-
     def route(self, data: bytes, *, name: str) -> Iterator[RoutedPage]:
-        """See the role. Pages beyond `max_pages` are left out, and the last one's flags say so."""
+        """See the role. Raises ReadError for a file with more than `max_pages` pages."""
         for page in self._pages(data, name=name):
             if page.number > self._max_pages:
                 raise ReadError(
@@ -87,9 +82,7 @@ class PageRouter:
             return None  # its words were read all the same
 
     def _pages(self, data: bytes, *, name: str) -> Iterator[PageLayout]:
-        if not self._readers:
-            raise BugError("the router is used before open() or after close().")
         _, reader = choose_reader(name, data, self._readers)
         if isinstance(reader, PagedReader):
-            return reader.pages(data, name=name)
+            return read_pages(reader, data, name=name, store=self._catalog.pages)
         return drawn_pages(reader.read(data, name=name))
