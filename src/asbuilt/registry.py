@@ -71,13 +71,18 @@ ROLES: dict[str, RoleSpec] = {
         RoleSpec("head", roles.TaskHead, "run"),
         RoleSpec("formatter", roles.OutputFormatter, "format"),
         RoleSpec("processor", roles.Processor, "process"),
+        RoleSpec("agent", roles.Agent, "work"),
+        RoleSpec("planner", roles.Planner, "plan"),
+        RoleSpec("safety", roles.SafetyLayer, "decide"),
+        RoleSpec("memory", roles.Memory, "recall"),
+        RoleSpec("orchestrator", roles.Orchestrator, "run"),
     )
 }
 
-GIVEN = ("catalog", "folder", "unnamed_readers")
+GIVEN = ("catalog", "folder", "unnamed_readers", "component_name", "component_purpose")
 """Constructor keywords that the system fills in: the open catalogue of the project, a folder on disk
-that belongs to this component in this process, and the readers, open and by name, that the blueprint
-does not name."""
+that belongs to this component in this process, the readers, open and by name, that the blueprint does
+not name, and what the blueprint calls this component and says that it is for."""
 
 _SHIPPED: dict[str, str] = {
     "reader/text": "asbuilt.documents.text:TextReader",

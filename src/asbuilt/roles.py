@@ -29,25 +29,40 @@ from asbuilt.modalities import (
     TaskOutput,
 )
 from asbuilt.pages import PageLayout, Word
+from asbuilt.runs import (
+    AgentCard,
+    Decision,
+    Fact,
+    Plan,
+    ProposedCall,
+    RunEvent,
+    Subtask,
+    WorkResult,
+)
 from asbuilt.types import (
     ChunkDraft,
     Document,
     Effect,
     Event,
     Filters,
+    Finished,
     GenerationOptions,
     Hit,
     IndexPoint,
     Matrix,
     Message,
     ScoredId,
+    ToolCall,
+    ToolResult,
     ToolSpec,
     Vector,
 )
 
 __all__ = [
+    "Agent",
     "Assistant",
     "Chunker",
+    "Desk",
     "Embedder",
     "Exporter",
     "Extractor",
@@ -56,13 +71,18 @@ __all__ = [
     "Image",
     "Index",
     "InputRouter",
+    "Memory",
     "Ocr",
+    "Orchestrator",
     "OutputFormatter",
     "PagedReader",
+    "Planner",
     "Processor",
     "Reader",
     "Reranker",
     "Retriever",
+    "SafetyLayer",
+    "SlottedGenerator",
     "TaskHead",
     "Tool",
     "VisionEncoder",
@@ -394,6 +414,130 @@ class Processor(Protocol):
     def process(self, task: Task) -> Result:
         """Route, encode, fuse, do the task, format. A file that cannot be read is a fault of the result
         and stops no other. Raises UserError for a task that cannot be done."""
+        ...
+
+
+@runtime_checkable
+class SlottedGenerator(Generator, Protocol):
+    """A generator that says how much it does at once."""
+
+    @property
+    def slots(self) -> int:
+        """Requests that run at the same time, each with its own cache of a prompt."""
+        ...
+
+
+class Desk(Protocol):
+    """Where an agent works on one subtask: the only way to its model, its tools and its memory.
+
+    What is done here is recorded. When a run is resumed, the agent works from the start again, and
+    gets what was recorded instead of doing it twice; so it must ask for the same things in the same
+    order. Not a component: the orchestrator makes it.
+    """
+
+    @property
+    def subtask(self) -> Subtask: ...
+
+    @property
+    def task(self) -> str:
+        """The whole task, in the words of the user."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, WorkResult]:
+        """Results of the subtasks that this one takes from, by id."""
+        ...
+
+    async def generate(
+        self, generator: Generator, messages: Sequence[Message], *, options: GenerationOptions
+    ) -> Finished:
+        """One reply of the model, when a slot is free. Raises LimitError when the budget is used up."""
+        ...
+
+    async def call(self, tool: Tool, call: ToolCall) -> ToolResult:
+        """One call, if the safety layer allows it; a refusal is a failed result that says why. Waits
+        for a person where it must. Raises LimitError when the budget is used up."""
+        ...
+
+    async def recall(self, query: str, *, top_k: int = 5) -> list[Fact]:
+        """What memory has for `query`, of the scopes that this agent may read."""
+        ...
+
+    async def remember(self, text: str, *, shared: bool = False) -> None:
+        """Keep a note of this agent's, or a fact for all."""
+        ...
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """Does subtasks with a model and tools."""
+
+    @property
+    def card(self) -> AgentCard:
+        """Name, purpose and tools."""
+        ...
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """Those that it may call where a plan gives them to it."""
+        ...
+
+    async def work(self, desk: Desk) -> str:
+        """The result of the desk's subtask. Raises LimitError, and UserError for one that it gives up."""
+        ...
+
+
+@runtime_checkable
+class Planner(Protocol):
+    """A task -> a plan, made before any text that nobody vouches for is read."""
+
+    async def plan(self, task: str, *, agents: Sequence[AgentCard]) -> Plan:
+        """A plan that `asbuilt.agents.plans.check_plan` finds no fault in. Raises UserError."""
+        ...
+
+
+@runtime_checkable
+class SafetyLayer(Protocol):
+    """Decides what may be done, outside of every model. The same input gives the same decision."""
+
+    def decide(self, call: ProposedCall) -> Decision:
+        """Whether a call may be made, and what label its result has."""
+        ...
+
+    def decide_plan(self, plan: Plan, *, agents: Sequence[AgentCard]) -> Decision:
+        """Whether a plan may start; one approval covers it."""
+        ...
+
+
+@runtime_checkable
+class Memory(Protocol):
+    """Facts that outlive a subtask and a run."""
+
+    def remember(self, facts: Sequence[Fact]) -> None:
+        """Keep them, durably; one that is there already (same text and scope) stays as it is."""
+        ...
+
+    def recall(self, query: str, *, scopes: Sequence[str], top_k: int = 5) -> list[Fact]:
+        """The facts of these scopes that fit `query` best, best first."""
+        ...
+
+
+@runtime_checkable
+class Orchestrator(Protocol):
+    """Task -> plan -> dispatch -> execute -> aggregate -> verify -> output."""
+
+    async def plan(self, task: str) -> Plan:
+        """What would be done. Nothing is called but the planner. Raises UserError."""
+        ...
+
+    def run(self, task: str, *, plan: Plan | None = None) -> AsyncIterator[RunEvent]:
+        """Start a run and do it; the last event is "ended". Closing the iterator leaves the run
+        as it is, to be resumed."""
+        ...
+
+    def resume(self, run: str) -> AsyncIterator[RunEvent]:
+        """Go on with a run where its log ends; events that are in the log already come first.
+        Raises NotFoundError, and UserError while another process works on it."""
         ...
 
 

@@ -447,6 +447,10 @@ class System:
             keywords["catalog"] = self.catalog
         if "folder" in signature.given:
             keywords["folder"] = self._private_folder(name)
+        if "component_name" in signature.given:
+            keywords["component_name"] = component.name
+        if "component_purpose" in signature.given:
+            keywords["component_purpose"] = component.purpose
         if "unnamed_readers" in signature.given:
             drawn = {self._use(each) for each in self.names_of("reader")}
             keywords["unnamed_readers"] = {
