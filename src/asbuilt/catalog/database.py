@@ -15,7 +15,7 @@ from asbuilt.errors import StorageError
 __all__ = ["Database", "inserted_id"]
 
 _BUSY_TIMEOUT_S = 30
-_SCHEMA_HEAD = "0003"
+_SCHEMA_HEAD = "0004"
 
 
 class Database:
@@ -51,18 +51,24 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """A transaction that happens whole or not at all; it waits for other writers to end."""
-        with self._connection(writes=True) as connection:
+    def write(self, *, synced: bool = True) -> Iterator[sa.Connection]:
+        """A transaction that happens whole or not at all; it waits for other writers to end.
+
+        One that is not `synced` survives the end of this process, but a power cut may take it, and
+        then all that came after it too.
+        """
+        with self._connection(writes=True, synced=synced) as connection:
             yield connection
 
     @contextmanager
-    def _connection(self, *, writes: bool) -> Iterator[sa.Connection]:
+    def _connection(self, *, writes: bool, synced: bool = True) -> Iterator[sa.Connection]:
         if self._engine is None:
             raise StorageError(f"the catalogue {self.file} is not open.")
         try:
             with (
-                self._engine.connect().execution_options(asbuilt_writes=writes) as connection,
+                self._engine.connect().execution_options(
+                    asbuilt_writes=writes, asbuilt_synced=synced
+                ) as connection,
                 connection.begin(),
             ):
                 yield connection
@@ -92,8 +98,13 @@ def _on_connect(dbapi_connection: Any, _record: Any) -> None:
 
 def _on_begin(connection: sa.Connection) -> None:
     # A writer takes its lock at once, so that it waits its turn and cannot fail half way.
-    writes = connection.get_execution_options().get("asbuilt_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("asbuilt_writes", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    synced = "FULL" if options.get("asbuilt_synced", True) else "NORMAL"
+    connection.exec_driver_sql(f"PRAGMA synchronous={synced}")  # of this connection, which is shared
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _migrate(connection: sa.Connection) -> None:

@@ -29,6 +29,7 @@ from asbuilt.catalog.records import (
     Receipt,
     StoredVersion,
 )
+from asbuilt.catalog.runs import RunStore
 from asbuilt.errors import NotFoundError
 from asbuilt.types import Chunk, Vector
 
@@ -50,6 +51,7 @@ class Catalog:
         self._database = Database(file=file)
         self.answers = AnswerLog(self._database)
         self.pages = PageStore(self._database)
+        self.runs = RunStore(self._database)
 
     # ------------------------------------------------------------ life
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 __all__ = [
+    "agent_facts",
     "answers",
     "api_keys",
     "changes",
@@ -25,12 +26,15 @@ __all__ = [
     "documents",
     "embeddings",
     "facts",
+    "inbox",
     "jobs",
     "metadata",
     "pages",
     "ratings",
     "readings",
     "receipts",
+    "run_events",
+    "runs",
     "versions",
 ]
 
@@ -186,4 +190,66 @@ ratings = Table(
     Column("rating", Integer, nullable=False),  # 1 to 5
     Column("comment", Text, nullable=False),
     Column("rated_at", Float, nullable=False),
+)
+
+# Runs of a swarm. state: "running" (or its process died), "waiting" for a person, then "finished",
+# "failed" or "cancelled". `blueprint` is the digest of the drawing that it was started with.
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("task", Text, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("blueprint", String(64), nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+)
+
+# The log of a run: rows are added, never changed. `seq` counts from 1 without gaps.
+run_events = Table(
+    "run_events",
+    metadata,
+    Column("run", ForeignKey("runs.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("subtask", String(64), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("data", JSON, nullable=False),
+)
+
+# Questions to a person. `digest` is of exactly what is asked about.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", ForeignKey("runs.id"), nullable=False),
+    Column("subtask", String(64), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("about", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Index("inbox_by_state", "state", "run"),
+    sqlite_autoincrement=True,  # the number of a question is never given to another
+)
+
+# What agents keep. scope: "shared", or the agent whose note it is.
+agent_facts = Table(
+    "agent_facts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("scope", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("text_hash", String(64), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("run", String(40), nullable=False),
+    Column("trusted", Integer, nullable=False),  # 0 or 1
+    Column("private", Integer, nullable=False),  # 0 or 1
+    Column("at", Float, nullable=False),
+    UniqueConstraint("scope", "text_hash"),
 )
