@@ -151,6 +151,7 @@ class Plan:
 
 EventKind = Literal[
     "started",
+    "resumed",
     "planned",
     "dispatched",
     "generated",
@@ -168,7 +169,7 @@ EventKind = Literal[
     "failed",
     "ended",
 ]
-"""Of a run: started, planned, asked, decided, ended. Of a subtask, all others: "intended" is committed
+"""Of a run: started, resumed, planned, asked, decided, ended. Of a subtask, all others: "intended" is committed
 before a tool is called that changes something, "called" has its result, "in-doubt" says that a call
 may have taken effect; "finished" and "failed" end a subtask."""
 

@@ -46,18 +46,22 @@ def test_a_number_is_given_once_and_what_went_wrong_leaves_nothing(catalog: Cata
     with catalog.runs.write() as writer:
         writer.append([event(1)])
     with pytest.raises(StorageError), catalog.runs.write() as writer:
-        writer.append([event(2)])
-        writer.append([event(1)])
+        writer.append([event(2), event(1)])
     assert catalog.runs.events("r1") == [event(1)]
 
 
 def test_what_a_tool_wrote_is_committed_with_the_event(catalog: Catalog) -> None:
     with catalog.runs.write() as writer:
         writer.connection.execute(sa.text("CREATE TABLE payments (amount INTEGER)"))
-    with pytest.raises(RuntimeError), catalog.runs.write() as writer:
-        writer.connection.execute(sa.text("INSERT INTO payments VALUES (1)"))
-        writer.append([event(1)])
-        raise RuntimeError
+
+    def pay_and_fail() -> None:
+        with catalog.runs.write() as writer:
+            writer.connection.execute(sa.text("INSERT INTO payments VALUES (1)"))
+            writer.append([event(1)])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        pay_and_fail()
     with catalog.runs.write() as writer:
         assert writer.connection.execute(sa.text("SELECT count(*) FROM payments")).scalar_one() == 0
     assert catalog.runs.events("r1") == []

@@ -419,3 +419,15 @@ def test_reconcile_tells_done_from_not_done_and_from_unknown() -> None:
         made.reconcile({"amount": 3}, key="k")
     with pytest.raises(InDoubtError, match="no way to find out"):
         FunctionTool(pay).reconcile({"amount": 1}, key="k")
+
+
+def test_an_exception_of_what_may_change_something_leaves_it_in_doubt() -> None:
+    def send(fail: str) -> str:
+        """Send."""
+        raise ToolError("not sent") if fail == "before" else ConnectionError("no reply")
+
+    with pytest.raises(ToolError, match="not sent") as certain:
+        FunctionTool(send).call({"fail": "before"})
+    with pytest.raises(ToolError, match="send failed: ConnectionError: no reply") as unsure:
+        FunctionTool(send).call({"fail": "after"})
+    assert (type(certain.value), type(unsure.value)) == (ToolError, InDoubtError)

@@ -59,7 +59,8 @@ class FunctionTool:
     `timeout_s` at most; the function of one that took longer runs on in its own thread, because
     threads cannot be stopped, so that a call that may change something is then in doubt.
 
-    `effect` promises what a call may change. A parameter `idempotency_key: str` is the key of the
+    `effect` promises what a call may change. A function that raises ToolError did nothing; where any
+    other exception comes from one that may change something, whether it did is in doubt. A parameter `idempotency_key: str` is the key of the
     call, and no model sees it; an "idempotent" function that changes something elsewhere passes it
     on. `reconcile` takes the same arguments and finds out what became of a call in doubt: it returns
     the result of one that was done, None for one that was not, and raises InDoubtError when it cannot
@@ -176,7 +177,8 @@ class FunctionTool:
         return self._cut(future.result())
 
     def _failed(self, error: BaseException) -> ToolError:
-        return ToolError(self._cut(f"{self._spec.name} failed: {type(error).__name__}: {error}"))
+        kind = ToolError if self._effect in ("read", "transactional") else InDoubtError
+        return kind(self._cut(f"{self._spec.name} failed: {type(error).__name__}: {error}"))
 
     def _cut(self, text: str) -> str:
         limit = self._max_result_chars
