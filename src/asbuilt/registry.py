@@ -79,10 +79,17 @@ ROLES: dict[str, RoleSpec] = {
     )
 }
 
-GIVEN = ("catalog", "folder", "unnamed_readers", "component_name", "component_purpose")
+GIVEN = (
+    "catalog",
+    "folder",
+    "unnamed_readers",
+    "component_name",
+    "component_purpose",
+    "blueprint_digest",
+)
 """Constructor keywords that the system fills in: the open catalogue of the project, a folder on disk
 that belongs to this component in this process, the readers, open and by name, that the blueprint does
-not name, and what the blueprint calls this component and says that it is for."""
+not name, what the blueprint calls this component and says that it is for, and the blueprint's digest."""
 
 _SHIPPED: dict[str, str] = {
     "reader/text": "asbuilt.documents.text:TextReader",

@@ -17,6 +17,7 @@ from typing import Any, Self, cast
 from filelock import FileLock, Timeout
 
 from asbuilt import __version__, registry
+from asbuilt.agents.orchestrator import SwarmOrchestrator
 from asbuilt.blueprint import (
     Blueprint,
     ComponentSpec,
@@ -152,6 +153,14 @@ class System:
     @property
     def assistant(self) -> Assistant:
         return cast(Assistant, self._only("assistant"))
+
+    @property
+    def orchestrator(self) -> SwarmOrchestrator:
+        """What has agents do a task; what they search is brought up to date first."""
+        orchestrator = cast(SwarmOrchestrator, self._only("orchestrator"))
+        if self.names_of("index"):
+            self.knowledge.catch_up()
+        return orchestrator
 
     @property
     def generator(self) -> Generator:
@@ -449,6 +458,8 @@ class System:
             keywords["folder"] = self._private_folder(name)
         if "component_name" in signature.given:
             keywords["component_name"] = component.name
+        if "blueprint_digest" in signature.given:
+            keywords["blueprint_digest"] = self.blueprint.digest
         if "component_purpose" in signature.given:
             keywords["component_purpose"] = component.purpose
         if "unnamed_readers" in signature.given:

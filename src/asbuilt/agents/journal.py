@@ -67,9 +67,23 @@ class Journal:
             last = event.at
         return worked + (last - first if first is not None else 0.0)
 
+    def used(self, subtask: str) -> dict[str, int]:
+        """Tokens and calls that the log has of a subtask."""
+        tokens = calls = 0
+        for (name, _), events in self._steps.items():
+            for event in events if name == subtask else ():
+                if event.kind == "generated":
+                    usage = event.data["usage"]
+                    tokens += usage["prompt_tokens"] + usage["completion_tokens"]
+                calls += event.kind == "called"
+        return {"tokens": tokens, "calls": calls}
+
+    def refuse_new(self, kind: EventKind, subtask: str, step: int) -> None:
+        """Called before something is done that the log does not have."""
+
     # ------------------------------------------------------------ adding
 
-    def note(self, kind: EventKind, subtask: str = "", step: int = 0, **data: Any) -> RunEvent:
+    def note(self, kind: EventKind, subtask: str = "", step: int = 0, /, **data: Any) -> RunEvent:
         """Add an event; it is written soon."""
         event = self._numbered(kind, subtask, step, data)
         self._keep(event)
@@ -78,7 +92,7 @@ class Journal:
             self._timer = asyncio.get_running_loop().call_later(_GROUP_S, self._flush_later)
         return event
 
-    def once(self, kind: EventKind, subtask: str = "", step: int = 0, **data: Any) -> RunEvent:
+    def once(self, kind: EventKind, subtask: str = "", step: int = 0, /, **data: Any) -> RunEvent:
         """The event that is recorded of this kind at this step, or a new one."""
         return self.found(kind, subtask, step) or self.note(kind, subtask, step, **data)
 
@@ -182,6 +196,10 @@ def _nothing(_writer: LogWriter) -> list[RunEvent]:
 class ReplayJournal(Journal):
     """A log that is only read: adding what is not in it raises UserError, so that a replay which ends has
     shown that the log alone leads to the run's result."""
+
+    def refuse_new(self, kind: EventKind, subtask: str, step: int) -> None:
+        """Raises UserError."""
+        self._numbered(kind, subtask, step, {})
 
     def _numbered(self, kind: EventKind, subtask: str, step: int, data: Mapping[str, Any]) -> RunEvent:
         where = f"step {step} of subtask {subtask!r}" if subtask else "the run"

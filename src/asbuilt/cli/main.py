@@ -16,11 +16,14 @@ from asbuilt.cli import (
     drift,
     evaluate,
     extract,
+    inbox,
     ingest,
     keys,
     new,
     plan,
     process,
+    run,
+    runs,
     search,
     serve,
     verify,
@@ -50,6 +53,14 @@ app.command()(process.process)
 app.command()(search.search)
 app.command()(ask.ask)
 app.command()(chat.chat)
+app.command()(run.run)
+app.command()(run.resume)
+app.command()(runs.runs)
+app.command()(runs.replay)
+app.command()(runs.diff)
+app.command()(inbox.inbox)
+app.command()(inbox.approve)
+app.command()(inbox.deny)
 app.command()(serve.serve)
 app.command("eval")(evaluate.evaluate)
 app.command()(drift.drift)

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from asbuilt import __version__
-from asbuilt.server import chat, documents, extract, feedback, health, metrics, openai, search
+from asbuilt.server import chat, documents, extract, feedback, health, metrics, openai, runs, search
 from asbuilt.server.errors import OPENAI_PREFIX, install_handlers
 from asbuilt.server.limits import LimitMiddleware, RouteLimits
 from asbuilt.server.metrics import Metrics, MetricsMiddleware
@@ -66,6 +66,8 @@ def _application(system: System, access: Access, *, grace_s: float) -> FastAPI:
     groups = [chat, documents, search, feedback, health]
     if system.names_of("extractor"):
         groups.insert(2, extract)
+    if system.names_of("orchestrator"):
+        groups.insert(2, runs)
     parts = [(api.prefix, group.router) for group in groups]
     parts += [(OPENAI_PREFIX, openai.router), ("", metrics.router)]
     paths = (
@@ -105,10 +107,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     await run_sync(service.open)
     watch = asyncio.ensure_future(service.watch()) if service.has_knowledge else None
+    has_runs = bool(service.system.names_of("orchestrator"))
+    if has_runs:
+        await service.runs.go_on()
     try:
         yield
     finally:
         service.stop()
+        if has_runs:
+            await service.runs.close()
         if watch is not None:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
@@ -121,6 +128,8 @@ def _limits(service: Service) -> dict[str, RouteLimits]:
     return {
         f"{prefix}/chat": RouteLimits(json, service.generation),
         f"{OPENAI_PREFIX}/chat/completions": RouteLimits(json, service.generation),
+        f"{prefix}/plans": RouteLimits(json, service.generation),
+        f"{prefix}/runs": RouteLimits(json, service.generation),
         f"{prefix}/search": RouteLimits(json, service.lookup),
         f"{OPENAI_PREFIX}/embeddings": RouteLimits(json, service.lookup),
         f"{prefix}/documents": RouteLimits(largest, service.ingestion),

@@ -28,9 +28,10 @@ _WHEN = {
 }
 
 
-def json_response(value: Any, *, headers: dict[str, str] | None = None) -> Response:
+def json_response(value: Any, *, headers: dict[str, str] | None = None, status: int = 200) -> Response:
     """`value` as JSON; dataclasses are objects, numbers that JSON lacks are null."""
-    return Response(to_json(value, inf_nan_mode="null"), headers=headers, media_type="application/json")
+    body = to_json(value, inf_nan_mode="null")
+    return Response(body, status, headers=headers, media_type="application/json")
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import to_json
 
+from asbuilt.runs import EventKind, InboxKind, InboxState, RunState
 from asbuilt.types import GenerationOptions, Message, ToolCall, ToolSpec
 
 __all__ = [
     "ChatRequest",
     "ChatResponse",
     "CitationModel",
+    "DecisionRequest",
     "DocumentsRequest",
     "DocumentsResponse",
     "ExtractResponse",
@@ -20,10 +22,16 @@ __all__ = [
     "FeedbackResponse",
     "FeedbackSummaryModel",
     "HealthResponse",
+    "InboxItemModel",
     "IngestOptions",
     "MessageModel",
+    "PlanRequest",
     "Problem",
     "ReceiptModel",
+    "RunEventModel",
+    "RunModel",
+    "RunRequest",
+    "RunStarted",
     "SearchHit",
     "SearchRequest",
     "ToolCallModel",
@@ -335,6 +343,78 @@ class ExtractResponse(BaseModel):
 
 
 # ---------------------------------------------------------------- search
+
+
+# ---------------------------------------------------------------- runs
+
+
+class PlanRequest(_Request):
+    """A task to plan."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"task": "Report how queues are emptied"}]})
+
+    task: str = Field(min_length=1, max_length=MAX_QUERY_CHARS)
+
+
+class RunRequest(PlanRequest):
+    """A task to do; `plan` is one that `POST /plans` gave, changed or not."""
+
+    plan: dict[str, JsonValue] | None = None
+
+
+class RunStarted(BaseModel):
+    """The name of a run."""
+
+    run: str = Field(examples=["261123-120000-a1b2c3"])
+
+
+class RunModel(BaseModel):
+    """A run. One that is `waiting` has questions in the inbox. Times are seconds since 1970."""
+
+    id: str
+    task: str
+    state: RunState
+    blueprint: str
+    started_at: float
+    changed_at: float
+
+
+class RunEventModel(BaseModel):
+    """One line of a run's log."""
+
+    run: str
+    seq: int
+    at: float
+    kind: EventKind
+    subtask: str
+    step: int
+    data: dict[str, JsonValue]
+
+
+class InboxItemModel(BaseModel):
+    """A question to a person, about exactly what `digest` is of. To approve a doubt says that the call
+    took effect."""
+
+    id: int
+    run: str
+    subtask: str
+    kind: InboxKind
+    digest: str
+    about: dict[str, JsonValue]
+    reason: str
+    state: InboxState
+    asked_at: float
+    expires_at: float
+    decided_by: str
+
+
+class DecisionRequest(_Request):
+    """An answer to a question of the inbox, and who gives it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"decision": "approve", "by": "ida"}]})
+
+    decision: Literal["approve", "deny"]
+    by: str = Field(min_length=1, max_length=200)
 
 
 class SearchRequest(_Request):

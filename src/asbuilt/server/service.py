@@ -19,10 +19,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
 from asbuilt import registry
+from asbuilt.agents.orchestrator import SwarmOrchestrator
 from asbuilt.errors import NotFoundError, StorageError, UserError
 from asbuilt.knowledge import SearchState
 from asbuilt.roles import Assistant, Chunker, Embedder, Generator, Retriever
 from asbuilt.server.limits import Gate
+from asbuilt.server.run_keeper import RunKeeper
 from asbuilt.system import System
 
 __all__ = ["Service", "ServiceDep"]
@@ -62,7 +64,7 @@ class Service:
     def open(self) -> None:
         """Load everything, so that the first request is as fast as the others."""
         self.system.open()
-        for part in ("assistant", "generator", "embedder", "retriever"):
+        for part in ("assistant", "generator", "embedder", "retriever", "orchestrator"):
             with suppress(NotFoundError):  # a system may do without; its routes say so
                 getattr(self, part)
         if self.has_knowledge:
@@ -84,6 +86,15 @@ class Service:
     def retriever(self) -> Retriever:
         # Asking the system each time would bring the index up to date first; `follow` sees to that.
         return self.system.retriever
+
+    @cached_property
+    def orchestrator(self) -> SwarmOrchestrator:
+        return self.system.orchestrator
+
+    @cached_property
+    def runs(self) -> RunKeeper:
+        """The runs that this service works on."""
+        return RunKeeper(self.orchestrator, self.system.catalog.runs)
 
     @cached_property
     def models(self) -> dict[str, str]:
