@@ -15,7 +15,7 @@ from asbuilt.pages import PageLayout, PageMarks
 
 __all__ = ["RECIPE", "arrange"]
 
-RECIPE = "structure 1"
+RECIPE = "structure 2"
 """For recipes of readers; raised by whatever changes the structure that a page gets here."""
 
 

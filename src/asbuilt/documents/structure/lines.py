@@ -13,8 +13,10 @@ __all__ = ["NARROW_GAP", "joined_runs", "runs_of", "usual_blank", "values_parted
 
 NARROW_GAP = 0.62  # the same between rules, where a table is likely
 _GAP = 0.95
-"""Font sizes between two words from which they may stand in two columns. A blank is 0.25 wide, in
-fixed pitch 0.6, and three times as much where a line is set out to both margins."""
+"""Font sizes between two words from which they may stand in two columns. A blank is 0.25 wide, and three
+times as much where a line is set out to both margins."""
+_FIXED_GAP = 1.8
+"""The same in fixed pitch, in characters. One blank is up to 1.7 wide from ink to ink, two are 2 or more."""
 _CLEAR_GAP, _BLANKS = (
     0.62,
     2.4,
@@ -29,14 +31,16 @@ _TALL = 40  # bins: taller words are letters at the start of a chapter, or run u
 
 
 def runs_of(sheet: Sheet, numbers: list[int], *, gap: float = _GAP) -> list[Item]:
-    """Runs of these words, each from left to right, in no particular order.
+    """Runs of these words, each from left to right, in no particular order. `gap` (font sizes) parts
+    them where the page is not in fixed pitch; there two blanks do.
 
     One pass from left to right over horizontal bins that remember the last word in them, so that the
     time does not depend on how words lie.
     """
     if not numbers:
         return []
-    left, top, right, bottom, size = sheet.left, sheet.top, sheet.right, sheet.bottom, sheet.size
+    left, top, right, bottom = sheet.left, sheet.top, sheet.right, sheet.bottom
+    size, gap = (sheet.size, gap) if sheet.advance is None else (sheet.advance, _FIXED_GAP)
     heights = sorted(bottom[n] - top[n] for n in numbers)
     step = max(1.0, heights[len(heights) // 2] / 3)
     last: dict[int, int] = {}
@@ -71,9 +75,9 @@ def runs_of(sheet: Sheet, numbers: list[int], *, gap: float = _GAP) -> list[Item
 
 def _parted(sheet: Sheet, run: list[int]) -> Iterator[list[int]]:
     """A run, parted where a gap is far wider than its blanks; in a line that is set out to both margins
-    all of them are wide."""
+    all of them are wide. In fixed pitch no run has two blanks."""
     gaps = [sheet.left[after] - sheet.right[before] for before, after in pairwise(run)]
-    if len(gaps) < 2:
+    if len(gaps) < 2 or sheet.advance is not None:
         yield run
         return
     blank = sorted(gaps)[len(gaps) // 4]
@@ -106,7 +110,7 @@ def values_parted(sheet: Sheet, run: Item) -> list[Item]:
 def usual_blank(sheet: Sheet, runs: list[Item]) -> float:
     """The median distance of words in runs, in points."""
     gaps = [sheet.left[after] - sheet.right[before] for run in runs for before, after in pairwise(run.words)]
-    return max(0.0, median(gaps)) if gaps else 0.25 * sheet.body
+    return max(0.0, median(gaps)) if gaps else sheet.blank
 
 
 def joined_runs(sheet: Sheet, items: list[Item]) -> list[int]:

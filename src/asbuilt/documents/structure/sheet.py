@@ -9,6 +9,7 @@ from itertools import accumulate
 from statistics import median
 from typing import Any
 
+from asbuilt.documents.structure.pitch import fixed_advances
 from asbuilt.documents.structure.type_metrics import type_box
 from asbuilt.pages import Box, PageMarks, Word
 
@@ -24,9 +25,10 @@ _LEVEL = 0.5
 class Sheet:
     """The words of a page in one canonical order, whatever order they came in.
 
-    `left`, `top`, `right`, `bottom` and `size` (font size) are in points, by number of the word; `body`
-    is the size that most characters have, `blank` the usual distance of words (once runs are known).
-    Boxes are those of the type (see `type_metrics`). `scan`: most words come from pixels.
+    `left`, `top`, `right`, `bottom` and `size` (font size) are in points, by number of the word; so is
+    `advance`, the width of a character, where the page is in fixed pitch (else None). `body` is the size
+    that most characters have, `blank` the usual distance of words (once runs are known). Boxes are
+    those of the type (see `type_metrics`). `scan`: most words come from pixels.
     """
 
     def __init__(self, marks: PageMarks) -> None:
@@ -39,7 +41,9 @@ class Sheet:
         self.width, self.height = marks.width, marks.height
         self.scan = self._take_type_for_ink()
         self.body = _usual_size(self.words, self.size)
-        self.blank = 0.25 * self.body
+        widths = [right - left for left, right in zip(self.left, self.right, strict=True)]
+        self.advance = fixed_advances([word.text for word in self.words], widths, self.size)
+        self.blank = 0.25 * self.body if self.advance is None else median(self.advance)
 
     def _take_type_for_ink(self) -> bool:
         """Give words of OCR the boxes of their type; whether most words are such."""
