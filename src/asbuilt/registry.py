@@ -128,6 +128,8 @@ _SHIPPED: dict[str, str] = {
     "generator/scripted": "asbuilt.testing.scripted_generator:ScriptedGenerator",
     "retriever/fixed": "asbuilt.testing.fixed_retriever:FixedRetriever",
     "tool/search": "asbuilt.tools.search:SearchTool",
+    "tool/python": "asbuilt.tools.python:PythonTool",
+    "tool/command": "asbuilt.tools.command:CommandTool",
     "extractor/model": "asbuilt.extraction.model:ModelExtractor",
     "extractor/reconciled": "asbuilt.extraction.reconcile:ReconciledExtractor",
     "extractor/layout": "asbuilt.extraction.layout:LayoutExtractor",
