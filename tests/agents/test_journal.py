@@ -10,7 +10,7 @@ from asbuilt.agents.journal import Journal, ReplayJournal
 from asbuilt.catalog import Catalog
 from asbuilt.catalog.runs import LogWriter
 from asbuilt.errors import StorageError, UserError
-from asbuilt.runs import RunEvent
+from asbuilt.runs import EventKind, RunEvent
 
 
 @pytest.fixture
@@ -134,15 +134,14 @@ def test_a_replay_adds_nothing(catalog: Catalog) -> None:
 
 
 def test_the_time_of_sessions_is_added_up_without_the_pauses(catalog: Catalog) -> None:
+    times: list[tuple[float, EventKind]] = [
+        (10.0, "started"),
+        (14.0, "called"),
+        (100.0, "resumed"),
+        (103.5, "called"),
+    ]
     with catalog.runs.write() as writer:
-        writer.append(
-            [
-                RunEvent("r", seq, at, kind)
-                for seq, (at, kind) in enumerate(
-                    [(10.0, "started"), (14.0, "called"), (100.0, "resumed"), (103.5, "called")], start=1
-                )
-            ]  # type: ignore[arg-type]
-        )
+        writer.append([RunEvent("r", seq, at, kind) for seq, (at, kind) in enumerate(times, start=1)])
 
     async def worked() -> float:
         journal = Journal(catalog.runs, "r", listener=lambda _: None)

@@ -6,22 +6,18 @@ step that the log has is given from there.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from asbuilt.agents.dispatch import ModelSlots
-from asbuilt.agents.journal import Journal
+from asbuilt.agents.floor import Floor
+from asbuilt.agents.ledger import EffectLedger, PlannedCall
 from asbuilt.agents.meter import Meter
-from asbuilt.agents.people import People
-from asbuilt.catalog.runs import LogWriter
-from asbuilt.errors import BugError, InDoubtError, LimitError, ToolError, UserError
-from asbuilt.roles import Generator, Memory, SafetyLayer, Tool
+from asbuilt.errors import LimitError, UserError
+from asbuilt.roles import Generator, Tool
 from asbuilt.runs import (
     TRUSTED,
     AgentCard,
@@ -35,36 +31,15 @@ from asbuilt.runs import (
     WorkResult,
     digest_of,
 )
-from asbuilt.tools.function import ReconcilableTool, TransactionalTool
-from asbuilt.types import (
-    Finished,
-    GenerationOptions,
-    Message,
-    ToolCall,
-    ToolResult,
-    Usage,
-)
+from asbuilt.types import Finished, GenerationOptions, Message, ToolCall, ToolResult, Usage
 
-__all__ = ["Floor", "RunDesk"]
+__all__ = ["RunDesk"]
 
 _SAME_CALLS = 3
 """The same tool, arguments and result as often as this is a loop: step repetition is the most frequent
 failure of systems of several agents (Cemri et al., "Why Do Multi-Agent LLM Systems Fail?", 2025)."""
 _STUCK = 3
 """Refusals for looping until the subtask is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """What all desks of a run share."""
-
-    journal: Journal
-    slots: ModelSlots
-    safety: SafetyLayer
-    people: People
-    memory: Memory | None
-    threads: Executor
-    task: str
 
 
 class RunDesk:
@@ -91,6 +66,7 @@ class RunDesk:
         self._step = 0
         self._same: Counter[str] = Counter()
         self._stuck = 0
+        self._ledger = EffectLedger(floor, subtask.id)
         self._seen = [
             Seen(floor.task, "task"),
             Seen(subtask.instruction, "plan"),
@@ -198,116 +174,12 @@ class RunDesk:
                 text=refusal,
                 failed=True,
             )
-        if self._floor.journal.found("intended", self.subtask.id, step) is None:
-            self._meter.call()
-        else:
+        begun = any(each.kind == "intended" for each in self._floor.journal.at(self.subtask.id, step))
+        if begun:
             self._meter.count(calls=1)
-        began = time.perf_counter()
-        key = f"{self._floor.journal.run}/{self.subtask.id}/{step}"
-        data = {"asked": proposed.digest, "tool": proposed.tool, "label": asdict(decision.label)}
-
-        def done(text: str, *, failed: bool) -> dict[str, Any]:
-            seconds = round(time.perf_counter() - began, 4)
-            return {**data, "text": text, "failed": failed, "seconds": seconds}
-
-        if tool.effect == "transactional":
-            return await self._transacted(tool, call, key, step, done)
-        if tool.effect == "read":
-            text, failed = await self._tried(tool, call, key)
-            return self._floor.journal.note("called", self.subtask.id, step, **done(text, failed=failed))
-        text, failed = await self._ledgered(tool, call, proposed, key, step)
-        event = self._floor.journal.note("called", self.subtask.id, step, **done(text, failed=failed))
-        await self._floor.journal.commit()
-        return event
-
-    async def _transacted(
-        self, tool: Tool, call: ToolCall, key: str, step: int, done: Callable[..., dict[str, Any]]
-    ) -> RunEvent:
-        """The effect and its record are one transaction: both are there, or neither."""
-        if not isinstance(tool, TransactionalTool):
-            raise BugError(f"tool {tool.spec.name!r} says it is transactional, and has no `call_in`.")
-
-        def work(writer: LogWriter) -> tuple[None, dict[str, Any]]:
-            try:
-                with writer.connection.begin_nested():
-                    text, failed = tool.call_in(writer.connection, call.arguments, key=key), False
-            except ToolError as error:
-                text, failed = str(error), True
-            return None, {**done(text, failed=failed), "arguments": dict(call.arguments)}
-
-        await self._floor.journal.transact(work, "called", self.subtask.id, step)
-        event = self._floor.journal.found("called", self.subtask.id, step)
-        assert event is not None
-        return event
-
-    async def _ledgered(
-        self, tool: Tool, call: ToolCall, proposed: ProposedCall, key: str, step: int
-    ) -> tuple[str, bool]:
-        """The intent is durable before the call. A call whose intent is the last word of the log was cut
-        off: an idempotent one is made again with the same key, any other is in doubt."""
-        journal, name = self._floor.journal, self.subtask.id
-        intents = [each for each in journal.at(name, step) if each.kind in ("intended", "undone")]
-        cut_off = bool(intents) and intents[-1].kind == "intended"
-        attempts = sum(each.kind == "intended" for each in intents)
-        while True:
-            if not cut_off:
-                attempts += 1
-                asked = {"asked": proposed.digest, "tool": proposed.tool, "arguments": dict(call.arguments)}
-                made = {"effect": tool.effect, "key": _keyed(key, attempts)}
-                journal.note("intended", name, step, **asked, **made)
-                await journal.commit()
-            doubt = "the process ended during the call"
-            tries = 2 if tool.effect == "idempotent" else 0 if cut_off else 1
-            for _ in range(tries):
-                try:
-                    return await self._tried(tool, call, _keyed(key, attempts), doubts=True)
-                except InDoubtError as error:
-                    doubt = str(error)
-            found = await self._found_out(tool, call, proposed, _keyed(key, attempts), step, doubt)
-            if found is not None:
-                return found, False
-            journal.note("undone", name, step, key=_keyed(key, attempts))
-            await journal.commit()
-            cut_off = False  # it took no effect: made now, it is made once
-
-    async def _found_out(
-        self, tool: Tool, call: ToolCall, proposed: ProposedCall, key: str, step: int, doubt: str
-    ) -> str | None:
-        """What a call in doubt gave; None when it took no effect. Asks the tool, then a person."""
-        journal = self._floor.journal
-        known = journal.found("in-doubt", self.subtask.id, step)
-        if known is None or known.data["key"] != key:
-            journal.note("in-doubt", self.subtask.id, step, tool=proposed.tool, key=key, reason=doubt)
-            await journal.commit()
-        if isinstance(tool, ReconcilableTool):
-            try:
-                found: str | None = await self._in_thread(lambda: tool.reconcile(call.arguments, key=key))
-                return found
-            except InDoubtError as error:
-                doubt = f"{doubt}; {error}"
-        answer = await self._floor.people.answer(
-            "doubt",
-            digest=digest_of([proposed.digest, key]),
-            about={"tool": proposed.tool, "arguments": dict(call.arguments), "agent": proposed.agent},
-            reason=f"{doubt}. Approve if it took effect; deny if it did not, and it is made now.",
-            subtask=self.subtask.id,
-            step=step,
-        )
-        return f"{proposed.tool} took effect, as a person confirmed." if answer == "approved" else None
-
-    async def _tried(self, tool: Tool, call: ToolCall, key: str, *, doubts: bool = False) -> tuple[str, bool]:
-        try:
-            return await self._in_thread(lambda: tool.call(call.arguments, key=key)), False
-        except InDoubtError:
-            if doubts:
-                raise
-            return f"{tool.spec.name} gave no reply.", True
-        except ToolError as error:
-            return str(error), True
-
-    async def _in_thread(self, work: Callable[[], Any]) -> Any:
-        with self._working():
-            return await asyncio.get_running_loop().run_in_executor(self._floor.threads, work)
+        else:
+            self._meter.call()
+        return await self._ledger.make(PlannedCall(tool, call, proposed, step, decision.label))
 
     @contextmanager
     def _working(self) -> Iterator[None]:
@@ -369,7 +241,8 @@ class RunDesk:
         if event is None:
             self._floor.journal.refuse_new("recalled", self.subtask.id, step)
             memory, scopes = self._floor.memory, ("shared", self._agent.name)
-            found = await self._in_thread(lambda: memory.recall(query, scopes=scopes, top_k=top_k))
+            with self._working():
+                found = await self._floor.in_thread(lambda: memory.recall(query, scopes=scopes, top_k=top_k))
             event = self._floor.journal.note(
                 "recalled",
                 self.subtask.id,
@@ -392,7 +265,8 @@ class RunDesk:
             journal.refuse_new("remembered", self.subtask.id, step)
             fact = Fact(text, scope, f"subtask:{self.subtask.id}", journal.run, self.label, time.time())
             memory = self._floor.memory
-            await self._in_thread(lambda: memory.remember([fact]))
+            with self._working():
+                await self._floor.in_thread(lambda: memory.remember([fact]))
             journal.note(
                 "remembered", self.subtask.id, step, asked=digest_of([text, scope]), fact=asdict(fact)
             )
@@ -416,10 +290,6 @@ class RunDesk:
                     hint="Its agent, prompt or tools have changed since: start a new run.",
                 )
         return next((event for event in events if event.kind in wanted), None)
-
-
-def _keyed(key: str, attempt: int) -> str:
-    return key if attempt == 1 else f"{key}/{attempt}"
 
 
 _STEP_KINDS = ("generated", "called", "refused", "recalled", "remembered")

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from asbuilt.agents.checks import CheckContext, faults_of
-from asbuilt.agents.desk import Floor, RunDesk
+from asbuilt.agents.desk import RunDesk
+from asbuilt.agents.floor import Floor
 from asbuilt.agents.meter import Meter
 from asbuilt.agents.plans import critical_path
 from asbuilt.errors import AsbuiltError, UserError, WorldError
@@ -63,6 +64,7 @@ class Execution:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+            await self.floor.close()
 
     async def _next(self, running: Mapping[asyncio.Task[None], str]) -> None:
         """Until a subtask ends. Raises Waiting."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import asdict
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from asbuilt.agents.desk import Floor
 from asbuilt.agents.dispatch import ModelSlots
 from asbuilt.agents.execution import Execution, Waiting
+from asbuilt.agents.floor import Floor
 from asbuilt.agents.journal import Journal, ReplayJournal
 from asbuilt.agents.meter import Meter
 from asbuilt.agents.people import People
@@ -104,8 +104,9 @@ class SwarmOrchestrator:
         plan = await self.plan(task) if plan is None else self._sound(plan)
         run = f"{time.strftime('%y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
         self._catalog.runs.create(run, task, blueprint=self._blueprint)
-        async for event in self._session(run, plan):
-            yield event
+        async with aclosing(self._session(run, plan)) as events:
+            async for event in events:
+                yield event
 
     async def resume(self, run: str) -> AsyncIterator[RunEvent]:
         """See the role."""
@@ -113,8 +114,9 @@ class SwarmOrchestrator:
         plan = None
         if not any(event.kind == "planned" for event in self._catalog.runs.events(run)):
             plan = await self.plan(record.task)  # the process ended before the plan was written
-        async for event in self._session(run, plan):
-            yield event
+        async with aclosing(self._session(run, plan)) as events:
+            async for event in events:
+                yield event
 
     async def replay(self, run: str) -> list[RunEvent]:
         """Have agents do an ended run again, with the log in place of models, tools and people, and give
@@ -132,7 +134,7 @@ class SwarmOrchestrator:
 
     # ------------------------------------------------------------ one session
 
-    async def _session(self, run: str, plan: Plan | None) -> AsyncIterator[RunEvent]:
+    async def _session(self, run: str, plan: Plan | None) -> AsyncGenerator[RunEvent, None]:
         lock = self._locked(run)
         events: asyncio.Queue[RunEvent | None] = asyncio.Queue()
         try:

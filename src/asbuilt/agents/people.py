@@ -51,15 +51,8 @@ class People:
             state: InboxState = decided.data["state"]
             return state
         item = await self._asked(kind, digest, about, reason, subtask, step)
-        self.waiting[subtask] += 1
-        self.changed.set()
-        try:
-            while item.state == "open":
-                await asyncio.sleep(_LOOK_S)
-                item = await asyncio.to_thread(self._store.item, item.id)
-        finally:
-            self.waiting[subtask] -= 1
-            self.changed.set()
+        if item.state == "open":
+            item = await self._decided(item)
         self._journal.note(
             "decided",
             subtask,
@@ -72,6 +65,18 @@ class People:
         )
         await self._journal.commit()
         return item.state
+
+    async def _decided(self, item: InboxItem) -> InboxItem:
+        self.waiting[item.subtask] += 1
+        self.changed.set()
+        try:
+            while item.state == "open":
+                await asyncio.sleep(_LOOK_S)
+                item = await asyncio.to_thread(self._store.item, item.id)
+        finally:
+            self.waiting[item.subtask] -= 1
+            self.changed.set()
+        return item
 
     async def _asked(
         self,
