@@ -117,6 +117,28 @@ London E1 6AN              Customer:     Jane Miller
     )
 
 
+def test_labels_without_colons_are_told_by_values_one_of_them_a_code() -> None:
+    page = arrange(
+        sketch_marks(
+            """
+Number                     A/85226
+Supplier                   Meridian Supplies
+Buyer                      Harrow Trading
+Effective date             11/17/2025
+Contract value             $14,866.43
+""",
+            reader="rapidocr",
+        )
+    )
+    assert [line.replace(" |", "") for line in page.text.split("\n") if line] == [
+        "Number A/85226",
+        "Supplier Meridian Supplies",
+        "Buyer Harrow Trading",
+        "Effective date 11/17/2025",
+        "Contract value $14,866.43",
+    ]
+
+
 def test_lines_of_a_receipt_are_read_across() -> None:
     page = arrange(
         sketch_marks(

@@ -27,6 +27,7 @@ ADDRESS: tuple[Row, ...] = (
     ((54, "Harrow Trading Limited"),),
     ((54, "Church Hill Street"),),
     ((54, "Turin Northern District"),),
+    (),
 )
 ITEMS: tuple[Row, ...] = (
     ((54, "Article"), (330, "Qty"), (404, "Each"), (508, "Amount")),
@@ -40,7 +41,7 @@ ITEMS: tuple[Row, ...] = (
 
 def scan(rows: Sequence[Row], *, font: str, chance: Random, jitter: float = SCAN_JITTER) -> PageMarks:
     """A page as OCR gives it: boxes of ink, off by `jitter` points, and no font sizes. Rules run below
-    the fifth row and below the last, so that a table between them is likely."""
+    the sixth row and below the last, so that a table between them is likely."""
     words = []
     for number, row in enumerate(rows):
         baseline = TOP + LEADING * number
@@ -93,17 +94,21 @@ def test_a_page_of_fixed_pitch_may_be_nothing_but_a_table() -> None:
     assert grid(page, table) == cells(ITEMS)
 
 
+def close_columns(font: str, gap: float) -> list[Row]:
+    """A table whose first column ends in line `gap` points before the second begins, in each row."""
+    names = ["Article", "Paint", "Ladder"]
+    colours = ["Colour", "white", "green"]
+    amounts = ["Amount", "38.11", "56.50"]
+    return [
+        ((200 - stringWidth(name, font, SIZE), name), (200 + gap, colour), (400, amount))
+        for name, colour, amount in zip(names, colours, amounts, strict=True)
+    ]
+
+
 @settings(max_examples=30, deadline=None)
 @given(chance=st.randoms(use_true_random=False))
 def test_two_blanks_of_fixed_pitch_part_columns(chance: Random) -> None:
-    second = 54 + stringWidth("Paint, matt grey  ", "Courier", SIZE)
-    rows = [
-        ((54.0, "Article"), (second, "Colour"), (330.0, "Amount")),
-        ((54.0, "Paint, matt grey"), (second, "pearl white"), (330.0, "38.11")),
-        ((54.0, "Writing desk oak"), (second, "green"), (330.0, "56.50")),
-        ((54.0, "Folding ladder m"), (second, "light brown"), (330.0, "66.16")),
-        ((54.0, "Office chair big"), (second, "blue"), (330.0, "71.43")),
-    ]
+    rows = close_columns("Courier", 2 * stringWidth(" ", "Courier", SIZE))
     page = read(scan((*ADDRESS, *rows), font="Courier", chance=chance))
     (table,) = page.tables
     assert grid(page, table) == cells(rows)
@@ -111,14 +116,7 @@ def test_two_blanks_of_fixed_pitch_part_columns(chance: Random) -> None:
 
 @pytest.mark.parametrize("font", ["Helvetica", "Times-Roman"])
 def test_narrow_gaps_of_columns_in_proportional_type_stay_gaps(font: str) -> None:
-    names = ["Article", "Paint, matt grey", "Writing desk", "Folding ladder", "Office chair"]
-    second = 54 + max(stringWidth(name, font, SIZE) for name in names) + 0.8 * SIZE
-    colours = ["Colour", "pearl white", "green", "light brown", "blue"]
-    amounts = ["Amount", "38.11", "56.50", "66.16", "71.43"]
-    rows = [
-        ((54.0, name), (second, colour), (second + 60, amount))
-        for name, colour, amount in zip(names, colours, amounts, strict=True)
-    ]
+    rows = close_columns(font, 0.75 * SIZE)
     for seed in range(20):
         page = read(scan((*ADDRESS, *rows), font=font, chance=Random(seed)))
         (table,) = page.tables

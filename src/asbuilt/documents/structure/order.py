@@ -27,7 +27,7 @@ _SECTION = 1.9
 """Line distances of white space across a region that make two sections of what is no prose."""
 _LIST_GUTTER = 2.5  # font sizes: rows that are pairs without exception belong together across less
 _ACROSS = 0.9  # share of a region's width that a rule between its sections covers
-_VALUE = re.compile(r"[^\W\d_]{0,3}[-+(]?[$€£¥]?[-+(]?\d[\d.,:/%)-]*[^\W\d_]{0,3}[$€£¥]?")
+_VALUE = re.compile(r"[^\W\d_]{0,3}[-+(/#]?[$€£¥]?[-+(]?\d[\d.,:/%)-]*[^\W\d_]{0,3}[$€£¥]?")
 
 
 @dataclass(slots=True)
