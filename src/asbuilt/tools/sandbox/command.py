@@ -39,11 +39,15 @@ def confined_command(
     policy: SandboxPolicy,
     mechanism: Mechanism,
     status: int,
+    life: int,
     bwrap: str,
     landlock_abi: int,
 ) -> list[str]:
-    """`command`, whose first word is an absolute path, behind the launcher (see `launch`), which says on
-    the descriptor `status` how it went; with "bubblewrap", behind the program `bwrap` as well."""
+    """`command`, whose first word is an absolute path, behind the launcher (see `launch`).
+
+    The launcher says on the descriptor `status` how it went, and with `life` (-1 for none) all dies when
+    the other end of that closes. With "bubblewrap" it is behind the program `bwrap` as well.
+    """
     readable = _readable(command[0], policy)
     order: launch.Order = {
         "landlock": landlock_abi if mechanism == "landlock" else 0,
@@ -57,6 +61,7 @@ def confined_command(
         "file_bytes": policy.file_mib * _MIB,
         "open_files": policy.open_files,
         "parent": 0 if mechanism == "bubblewrap" else os.getpid(),
+        "life": life,
         "status": status,
     }
     launched = [sys.executable, "-I", "-S", _LAUNCHER, launch.worded(order), *command]

@@ -43,6 +43,11 @@ def execute(
         source.write(given)
         source.seek(0)
         ready, status = os.pipe()
+        # Where others may be started, the launcher stays to end them all if this process is killed.
+        stays = policy.processes > 1 and mechanism != "bubblewrap"
+        life, alive = os.pipe() if stays else (-1, -1)
+        theirs = (status, life) if stays else (status,)
+        mine = (ready, alive) if stays else (ready,)
         try:
             process = subprocess.Popen(
                 confined_command(
@@ -50,6 +55,7 @@ def execute(
                     policy=policy,
                     mechanism=mechanism,
                     status=status,
+                    life=life,
                     bwrap=bwrap,
                     landlock_abi=landlock_abi,
                 ),
@@ -57,18 +63,23 @@ def execute(
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=environment(policy),
-                pass_fds=(status,),
+                pass_fds=theirs,
                 start_new_session=True,
             )
         except OSError as error:
-            os.close(ready)
+            for descriptor in mine:
+                os.close(descriptor)
             raise WorldError(f"the sandbox cannot be started: {error}.") from error
         finally:
-            os.close(status)
+            for descriptor in theirs:
+                os.close(descriptor)
     watched = _Watched(process, policy, output_bytes)
-    with os.fdopen(ready, "rb") as says:
+    try:
         stopped = watched.wait()
-        said = says.read()
+        said = os.read(ready, _READ_BYTES)
+    finally:
+        for descriptor in mine:
+            os.close(descriptor)
     if said != b"+" and not (stopped and not said):
         reason = said.removeprefix(b"+") or watched.stderr or b"the launcher said nothing"
         shown = reason.decode(errors="replace").strip()

@@ -20,6 +20,7 @@ import errno
 import marshal
 import os
 import resource
+import select
 import struct
 import sys
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         file_bytes: int
         open_files: int
         parent: int  # process id to die with; 0 for none
+        life: int  # descriptor that closes when the parent dies; -1 for none
         status: int  # descriptor
 
 
@@ -311,6 +313,22 @@ def _give_up_capabilities() -> None:
         capability += 1
 
 
+def _stay(life: int) -> None:
+    """Fork. This process stays, to kill the whole group when the other end of `life` closes, and ends as
+    the program does; the other returns. (A process alone just dies with its parent.)"""
+    child = os.fork()
+    if child == 0:
+        os.close(life)
+        return
+    ended = os.pidfd_open(child)
+    if life in select.select((life, ended), (), ())[0]:
+        os.killpg(0, _SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    os._exit(code if code >= 0 else 128 - code)
+
+
 def _confine(order: Order) -> None:
     sandboxed = bool(order["landlock"] or order["seccomp"])
     root = os.getuid() == 0
@@ -327,16 +345,20 @@ def _confine(order: Order) -> None:
     if sandboxed and root:
         _give_up_capabilities()
     if limited:
-        _limit(resource.RLIMIT_NPROC, running + order["processes"])
+        _limit(resource.RLIMIT_NPROC, running + order["processes"] + (order["life"] >= 0))
         if root:
             os.chown(order["folder"], uid, uid)
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)
     _take_limits(order)
-    if order["parent"]:
+    parent = order["parent"]
+    if order["life"] >= 0:
+        parent = os.getpid()
+        _stay(order["life"])
+    if parent:
         _libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-        if os.getppid() != order["parent"]:
+        if os.getppid() != parent:
             os._exit(1)
     # The interpreter ignores these two, and what is ignored stays so in the program.
     for number in (_SIGPIPE, _SIGXFSZ):
