@@ -100,7 +100,7 @@ class CommandTool:
                     memory_mib=self._memory_mib,
                     processes=self._processes,
                 ),
-                stdin=values["text"].encode(errors="replace"),
+                stdin=values["text"].encode(),
                 sandbox=self._sandbox,
             )
         text = reported(finished, what=values["program"], max_chars=self._max_result_chars)

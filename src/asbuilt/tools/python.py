@@ -64,10 +64,7 @@ class PythonTool:
         code = self._arguments.parse(arguments)["code"]
         with private_folder() as folder:
             script = folder / "main.py"
-            try:
-                script.write_text(code, encoding="utf-8")
-            except UnicodeEncodeError as error:
-                raise ToolError(f"'code' is not text: {error}.") from error
+            script.write_text(code, encoding="utf-8")
             finished = run_sandboxed(
                 [sys.executable, "-I", "-B", str(script)],
                 policy=SandboxPolicy(

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from asbuilt.tools.sandbox import Finished, Mechanism, Sandbox, SandboxPolicy, probe, run_sandboxed
+from asbuilt.tools.sandbox import Finished, Mechanism, Sandbox, SandboxPolicy, Support, probe, run_sandboxed
 
 Runs = Callable[..., Finished]
 
@@ -36,11 +36,14 @@ def folder(tmp_path: Path) -> Path:
 def run_code(folder: Path) -> Runs:
     """Runs Python code with arguments; keywords are the policy's."""
 
-    def run(code: str, *arguments: object, sandbox: Sandbox, **policy: Any) -> Finished:
+    def run(
+        code: str, *arguments: object, sandbox: Sandbox, support: Support | None = None, **policy: Any
+    ) -> Finished:
         return run_sandboxed(
             [sys.executable, "-I", "-S", "-c", code, *map(str, arguments)],
             policy=SandboxPolicy(folder=folder, **policy),
             sandbox=sandbox,
+            support=support,
         )
 
     return run

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from asbuilt.tools.sandbox import Finished, Mechanism
+from asbuilt.tools.sandbox import Finished, Mechanism, probe
 
 Runs = Callable[..., Finished]
 
@@ -93,6 +94,24 @@ def test_a_confined_program_cannot(attempt: str, run_code: Runs, folder: Path, m
     assert finished.exit_code == 1, finished
     assert [path.name for path in outside.iterdir()] == ["secret.txt"]
     assert (outside / "secret.txt").read_text() == "a secret"
+
+
+@pytest.mark.skipif(bool(probe().landlock), reason=probe().landlock)
+@pytest.mark.parametrize("abi", [1, 3, 4])
+@pytest.mark.parametrize("attempt", ORDINARY.values(), ids=ORDINARY.keys())
+def test_nor_with_the_landlock_of_an_older_kernel(
+    attempt: str, abi: int, run_code: Runs, folder: Path
+) -> None:
+    secret = folder.parent / "outside" / "secret.txt"
+    finished = run_code(
+        f"{_HEAD}print('started', flush=True)\n{attempt}\nprint('escaped')",
+        secret,
+        os.getpid(),
+        sandbox="landlock",
+        support=replace(probe(), landlock_abi=min(abi, probe().landlock_abi)),
+    )
+    assert (finished.exit_code, finished.stdout) == (1, b"started\n")
+    assert secret.read_text() == "a secret"
 
 
 def test_modes_and_times_of_others_files_stay(run_code: Runs, folder: Path, mechanism: Mechanism) -> None:

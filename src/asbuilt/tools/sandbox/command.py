@@ -21,6 +21,7 @@ _NETWORK = (
     *("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services"),
     *("/etc/ssl", "/etc/pki", "/etc/ca-certificates"),
 )
+_PYTHON = ("bin", "lib", "lib64", "pyvenv.cfg")
 _LAUNCHER = str(Path(launch.__file__).resolve())
 
 
@@ -82,7 +83,9 @@ def confined_command(
 
 
 def _readable(program: str, policy: SandboxPolicy) -> list[str]:
-    python = (sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix))
+    # Parts only: the folder that Python was installed in may be anyone's home.
+    prefixes = (sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix))
+    python = (f"{prefix}/{part}" for prefix in prefixes for part in _PYTHON)
     optional = (*_SYSTEM, *python, *(_NETWORK if policy.network else ()))
     paths = [path for path in dict.fromkeys(optional) if Path(path).exists()]
     named = [program, *(str(path.resolve()) for path in policy.readable)]

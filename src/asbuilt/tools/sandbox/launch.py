@@ -74,66 +74,67 @@ _TCP_BIND_AND_CONNECT: Final = 0b11  # ABI 4
 _ABSTRACT_SOCKETS_AND_SIGNALS: Final = 0b11  # ABI 6
 _DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
-# Numbers of system calls: (x86-64, AArch64), None where there is none. From 424 on they are the same.
-_Call = tuple[int | None, int | None]
-_FORK: Final = ((57, None), (58, None))
-_CLONE: Final = (56, 220)
-_SOCKET: Final = (41, 198)
-_PRCTL: Final = (157, 167)
-_TRUNCATE_PATH: Final = (76, 45)
-# First argument: a process that must be the caller itself (0).
-_ON_SELF_ONLY: Final = ((302, 261),)  # prlimit64
-# kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo
-_SIGNALS: Final = ((62, 129), (200, 130), (234, 131), (129, 138), (297, 240))
-# clone3, whose flags a filter cannot read; the C library falls back to clone.
-_UNKNOWN: Final = ((435, 435),)
-# chmod, fchmod, fchmodat, fchmodat2, utime, utimes, utimensat, futimesat: Landlock does not cover them,
-# and programs that copy files insist on them. They succeed and change nothing.
-_WITHOUT_EFFECT: Final = (
-    *((90, None), (91, 52), (268, 53), (452, 452)),
-    *((132, None), (235, None), (280, 88), (261, None)),
+_Call = tuple[int | None, int | None]  # its number on x86-64 and on AArch64
+
+
+def _calls(table: str) -> dict[str, _Call]:
+    """Numbers by name from "name:x86-64:AArch64", empty where the machine has no such call."""
+    rows = (row.split(":") for row in table.split())
+    return {name: (int(x86) if x86 else None, int(arm) if arm else None) for name, x86, arm in rows}
+
+
+_FORK: Final = _calls("fork:57: vfork:58:")
+_CLONE: Final = _calls("clone:56:220")
+# Its flags lie where a filter cannot read; the C library falls back to clone.
+_CLONE3: Final = _calls("clone3:435:435")
+_SOCKET: Final = _calls("socket:41:198")
+_PRCTL: Final = _calls("prctl:157:167")
+_PRLIMIT: Final = _calls("prlimit64:302:261")
+_TRUNCATE_PATH: Final = _calls("truncate:76:45")
+_SIGNALS: Final = _calls(
+    "kill:62:129 tkill:200:130 tgkill:234:131 rt_sigqueueinfo:129:138 rt_tgsigqueueinfo:297:240 "
 )
-_REFUSED: Final[tuple[_Call, ...]] = (
-    # ptrace, process_vm_readv, process_vm_writev, process_madvise, process_mrelease, kcmp
-    *((101, 117), (310, 270), (311, 271), (440, 440), (448, 448), (312, 272)),
-    # pidfd_open, pidfd_getfd, pidfd_send_signal
-    *((434, 434), (438, 438), (424, 424)),
-    # setsid, setpgid (all die with their group), unshare, setns, execveat, personality
-    *((112, 157), (109, 154), (272, 97), (308, 268), (322, 281), (135, 92)),
-    # mount, umount2, mount_setattr, move_mount, open_tree, fsopen, fsconfig, fsmount, fspick
-    *((165, 40), (166, 39), (442, 442), (429, 429), (428, 428)),
-    *((430, 430), (431, 431), (432, 432), (433, 433)),
-    # pivot_root, chroot, bpf, perf_event_open, userfaultfd
-    *((155, 41), (161, 51), (321, 280), (298, 241), (323, 282)),
-    # io_uring_setup, io_uring_enter, io_uring_register: they do what other calls are refused
-    *((425, 425), (426, 426), (427, 427)),
-    # memfd_create, memfd_secret: memory that no limit counts
-    *((319, 279), (447, 447)),
-    # keyctl, add_key, request_key
-    *((250, 219), (248, 217), (249, 218)),
-    # init_module, finit_module, delete_module, kexec_load, kexec_file_load, reboot, swapon, swapoff
-    *((175, 105), (313, 273), (176, 106), (246, 104), (320, 294), (169, 142), (167, 224), (168, 225)),
-    # acct, quotactl, quotactl_fd, syslog, lookup_dcookie, nfsservctl, vhangup
-    *((163, 89), (179, 60), (443, 443), (103, 116), (212, 18), (180, 42), (153, 58)),
-    # settimeofday, clock_settime, clock_adjtime, adjtimex, sethostname, setdomainname
-    *((164, 170), (227, 112), (305, 266), (159, 171), (170, 161), (171, 162)),
-    # iopl, ioperm, modify_ldt, uselib, sysfs, _sysctl
-    *((172, None), (173, None), (154, None), (134, None), (139, None), (156, None)),
-    # open_by_handle_at, name_to_handle_at, fanotify_init, fanotify_mark, inotify_add_watch
-    *((304, 265), (303, 264), (300, 262), (301, 263), (254, 27)),
-    # shmget, shmat, shmctl, msgget, msgsnd, msgrcv, msgctl, semget, semop, semtimedop, semctl
-    *((29, 194), (30, 196), (31, 195), (68, 186), (69, 189), (70, 188), (71, 187)),
-    *((64, 190), (65, 193), (220, 192), (66, 191)),
-    # mq_open, mq_unlink, mq_timedsend, mq_timedreceive, mq_notify, mq_getsetattr
-    *((240, 180), (241, 181), (242, 182), (243, 183), (244, 184), (245, 185)),
-    # sched_setaffinity, sched_setscheduler, sched_setparam, sched_setattr, setpriority, ioprio_set
-    *((203, 122), (144, 119), (142, 118), (314, 274), (141, 140), (251, 30)),
-    # migrate_pages, move_pages
-    *((256, 238), (279, 239)),
-    # chown, lchown, fchown, fchownat
-    *((92, None), (94, None), (93, 55), (260, 54)),
-    # setxattr, lsetxattr, fsetxattr, removexattr, lremovexattr, fremovexattr
-    *((188, 5), (189, 6), (190, 7), (197, 14), (198, 15), (199, 16)),
+# Landlock does not cover them, and programs that copy files insist on them: they succeed and change nothing.
+_WITHOUT_EFFECT: Final = _calls(
+    "chmod:90: fchmod:91:52 fchmodat:268:53 fchmodat2:452:452 utime:132: utimes:235: utimensat:280:88 "
+    "futimesat:261: "
+)
+_REFUSED: Final = _calls(
+    # other processes
+    "ptrace:101:117 process_vm_readv:310:270 process_vm_writev:311:271 process_madvise:440:440 "
+    "process_mrelease:448:448 kcmp:312:272 pidfd_open:434:434 pidfd_getfd:438:438 "
+    "pidfd_send_signal:424:424 "
+    # all die with their group
+    "setsid:112:157 setpgid:109:154 "
+    # namespaces and mounts
+    "unshare:272:97 setns:308:268 mount:165:40 umount2:166:39 mount_setattr:442:442 move_mount:429:429 "
+    "open_tree:428:428 fsopen:430:430 fsconfig:431:431 fsmount:432:432 fspick:433:433 pivot_root:155:41 "
+    "chroot:161:51 "
+    # the kernel's own
+    "bpf:321:280 perf_event_open:298:241 userfaultfd:323:282 init_module:175:105 finit_module:313:273 "
+    "delete_module:176:106 kexec_load:246:104 kexec_file_load:320:294 reboot:169:142 swapon:167:224 "
+    "swapoff:168:225 acct:163:89 quotactl:179:60 quotactl_fd:443:443 syslog:103:116 lookup_dcookie:212:18 "
+    "nfsservctl:180:42 vhangup:153:58 settimeofday:164:170 clock_settime:227:112 clock_adjtime:305:266 "
+    "adjtimex:159:171 sethostname:170:161 setdomainname:171:162 iopl:172: ioperm:173: modify_ldt:154: "
+    "uselib:134: sysfs:139: _sysctl:156: personality:135:92 "
+    # does what other calls are refused
+    "io_uring_setup:425:425 io_uring_enter:426:426 io_uring_register:427:427 execveat:322:281 "
+    # keys
+    "keyctl:250:219 add_key:248:217 request_key:249:218 "
+    # files by handle, and watching them, which Landlock does not cover
+    "open_by_handle_at:304:265 name_to_handle_at:303:264 fanotify_init:300:262 fanotify_mark:301:263 "
+    "inotify_add_watch:254:27 "
+    # attributes of files, which Landlock does not cover
+    "chown:92: lchown:94: fchown:93:55 fchownat:260:54 setxattr:188:5 lsetxattr:189:6 fsetxattr:190:7 "
+    "removexattr:197:14 lremovexattr:198:15 fremovexattr:199:16 "
+    # memory that no limit counts, or that is shared
+    "memfd_create:319:279 memfd_secret:447:447 shmget:29:194 shmat:30:196 shmctl:31:195 msgget:68:186 "
+    "msgsnd:69:189 msgrcv:70:188 msgctl:71:187 semget:64:190 semop:65:193 semtimedop:220:192 "
+    "semctl:66:191 mq_open:240:180 mq_unlink:241:181 mq_timedsend:242:182 mq_timedreceive:243:183 "
+    "mq_notify:244:184 mq_getsetattr:245:185 "
+    # scheduling, which takes a process
+    "sched_setaffinity:203:122 sched_setscheduler:144:119 sched_setparam:142:118 sched_setattr:314:274 "
+    "setpriority:141:140 ioprio_set:251:30 migrate_pages:256:238 move_pages:279:239 "
 )
 _LAST_KNOWN: Final = 456  # of the calls; later ones, which this list has not judged, do not exist
 _X32: Final = 0x4000_0000  # first number of x86-64's second table of calls
@@ -166,8 +167,8 @@ def filter_program(
         program += [_jump_if(_AT_LEAST, _X32, 0, 1), refuse]
     program += [_jump_if(_GREATER, _LAST_KNOWN, 0, 1), _returned(errno.ENOSYS)]
 
-    def on(calls: tuple[_Call, ...], *body: bytes) -> None:
-        for each in calls:
+    def on(calls: dict[str, _Call], *body: bytes) -> None:
+        for each in calls.values():
             number = each[column]
             if number is not None:
                 program.extend((_jump_if(_EQUAL, number, 0, len(body)), *body))
@@ -177,23 +178,23 @@ def filter_program(
         return (_load(16), *tests, refuse, _ALLOW)
 
     on(_REFUSED, refuse)
-    on(_UNKNOWN, _returned(errno.ENOSYS))
+    on(_CLONE3, _returned(errno.ENOSYS))
     on(_WITHOUT_EFFECT, _returned(0))
-    on(_ON_SELF_ONLY, *unless_first_is((0,)))
-    on((_PRCTL,), _load(16), _jump_if(_EQUAL, _PR_SET_PDEATHSIG, 0, 1), refuse, _ALLOW)
+    on(_PRLIMIT, *unless_first_is((0,)))
+    on(_PRCTL, _load(16), _jump_if(_EQUAL, _PR_SET_PDEATHSIG, 0, 1), refuse, _ALLOW)
     if network:
-        on((_SOCKET,), *unless_first_is(_FAMILIES))
+        on(_SOCKET, *unless_first_is(_FAMILIES))
     else:
-        on((_SOCKET,), refuse)
+        on(_SOCKET, refuse)
     if processes == 1:
         on(_FORK, refuse)
-        on((_CLONE,), _load(16), _jump_if(_ANY_BIT, _CLONE_THREAD, 1, 0), refuse, _ALLOW)
+        on(_CLONE, _load(16), _jump_if(_ANY_BIT, _CLONE_THREAD, 1, 0), refuse, _ALLOW)
     else:
-        on((_CLONE,), _load(16), _jump_if(_ANY_BIT, _CLONE_ELSEWHERE, 0, 1), refuse, _ALLOW)
+        on(_CLONE, _load(16), _jump_if(_ANY_BIT, _CLONE_ELSEWHERE, 0, 1), refuse, _ALLOW)
     if own_signals:
         on(_SIGNALS, *unless_first_is((0, own_signals, -own_signals & 0xFFFF_FFFF)))
     if keep_files:
-        on((_TRUNCATE_PATH,), refuse)
+        on(_TRUNCATE_PATH, refuse)
     return b"".join((*program, _ALLOW))
 
 
