@@ -136,6 +136,7 @@ _SHIPPED: dict[str, str] = {
     "assistant/cited": "asbuilt.assistant.cited:CitedAssistant",
     "assistant/tables": "asbuilt.assistant.tables:TableAssistant",
     "router/pages": "asbuilt.multimodal.router:PageRouter",
+    "vision-encoder/page-features": "asbuilt.multimodal.page_features:PageFeaturesEncoder",
     "fusion/weighted": "asbuilt.multimodal.fusion:WeightedFusion",
     "head/retrieve": "asbuilt.multimodal.retrieve:RetrieveHead",
     "head/classify": "asbuilt.multimodal.classify:ClassifyHead",
@@ -144,6 +145,9 @@ _SHIPPED: dict[str, str] = {
     "formatter/markdown": "asbuilt.multimodal.formatters:MarkdownFormatter",
     "formatter/text": "asbuilt.multimodal.formatters:TextFormatter",
     "processor/multimodal": "asbuilt.multimodal.processor:MultimodalProcessor",
+    "agent/tool-loop": "asbuilt.agents.tool_loop:ToolLoopAgent",
+    "planner/template": "asbuilt.agents.template_planner:TemplatePlanner",
+    "orchestrator/swarm": "asbuilt.agents.orchestrator:SwarmOrchestrator",
     "assistant/extractive": "asbuilt.assistant.extractive:ExtractiveAssistant",
 }
 

@@ -40,6 +40,7 @@ def test_every_pattern_is_shipped() -> None:
     assert PATTERNS == (
         "assistant",
         "document-intelligence",
+        "multimodal",
         "rag-pipeline",
         "agent-orchestrator",
         "training-pipeline",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +23,17 @@ class ClassifyHead:
     """The nearest mean of examples, or "unknown" for a document that is like none of them.
 
     Probabilities are those of normal distributions around the means, all as wide as examples scatter
-    along the lines between means. A document that lies more than `reach` times as far from the
-    nearest mean as examples do is unknown. Both widths are measured with each example left out of
-    its own mean, and pulled towards the distance between means as if there were one more example a
-    class, since few examples look closer than they are.
+    along the lines between means: each example is left out of its own mean, and the width is pulled
+    towards a quarter of the least distance between means, as if there were one more example a class,
+    since few examples look closer than they are. A document is unknown when the nearest mean is
+    farther from it than `reach` times what means are from each other on average. (On generated
+    documents of other layouts than the examples', three a class, 0.85 calls 3 % of known ones unknown,
+    and about two thirds of those of a kind without examples.)
 
     Raises UserError for a `reach` that is not above 0.
     """
 
-    def __init__(self, *, reach: float = 1.6) -> None:
+    def __init__(self, *, reach: float = 0.85) -> None:
         if not reach > 0:
             raise UserError(f"reach is {reach}; it must be above 0.")
         self._reach = reach
@@ -59,7 +61,9 @@ class ClassifyHead:
         labels = np.array([classes.index(label) for label in fused.labels])
         examples = fused.examples.vectors
         means = np.array([examples[labels == number].mean(axis=0) for number in range(len(classes))])
-        spread, width = _widths(examples, labels, means)
+        apart = np.linalg.norm(means[:, None] - means[None, :], axis=2)[~np.eye(len(means), dtype=bool)]
+        usual = float(apart.mean()) or 1.0
+        width = _width(examples, labels, means, nearest=float(apart.min()))
         found = []
         for name, vector in zip(fused.names, fused.documents.vectors, strict=True):
             distances = np.linalg.norm(means - vector, axis=1)
@@ -68,7 +72,7 @@ class ClassifyHead:
             chances = weights / weights.sum()
             order = np.argsort(-chances, kind="stable")
             first, second = int(order[0]), int(order[1])
-            far = distances[first] > self._reach * spread
+            far = distances[first] > self._reach * usual
             found.append(
                 Classified(
                     name,
@@ -77,8 +81,8 @@ class ClassifyHead:
                     {classes[number]: round(float(chances[number]), 4) for number in order},
                     _shares(vector, means[first], means[second], fused.examples.spans),
                     reason=(
-                        f"{distances[first] / spread:.1f} times as far from {classes[first]!r}, the nearest, "
-                        f"as examples are from each other; {self._reach:g} is allowed"
+                        f"it is {distances[first] / usual:.2f} times as far from {classes[first]!r}, the "
+                        f"nearest, as classes are from each other; {self._reach:g} is allowed"
                         if far
                         else ""
                     ),
@@ -87,27 +91,26 @@ class ClassifyHead:
         return TaskOutput("classify", classified=tuple(found))
 
 
-def _widths(
-    examples: NDArray[np.float64], labels: NDArray[np.int64], means: NDArray[np.float64]
-) -> tuple[float, float]:
-    """How far examples lie from the mean of the others of their class: in all, and along the lines to
-    the other means; roots of mean squares. An example that is its class's only one tells nothing."""
-    apart = np.linalg.norm(means[:, None] - means[None, :], axis=2)
-    nearest = float(apart[~np.eye(len(means), dtype=bool)].min())
-    whole, along = [], []
+def _width(
+    examples: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    means: NDArray[np.float64],
+    *,
+    nearest: float,
+) -> float:
+    """How far examples lie from the mean of the others of their class, along the lines to the other
+    means: the root of the mean square. A class's only example tells nothing."""
+    squares = []
     for number, (example, label) in enumerate(zip(examples, labels, strict=True)):
         others = (labels == label) & (np.arange(len(examples)) != number)
         if others.any():
             mean = examples[others].mean(axis=0)
-            whole.append(float(((example - mean) ** 2).sum()))
             lines = np.delete(means, label, axis=0) - mean
             lengths = np.linalg.norm(lines, axis=1) + _TINY
-            along.append(float((((lines @ (example - mean)) / lengths) ** 2).mean()))
-    return _rooted(whole, nearest / 2, len(means)), _rooted(along, nearest / 4, len(means))
-
-
-def _rooted(squares: Sequence[float], prior: float, weight: int) -> float:
-    return math.sqrt((sum(squares) + weight * prior**2) / (len(squares) + weight)) or 1.0
+            squares.append(float((((lines @ (example - mean)) / lengths) ** 2).mean()))
+    weight = len(means)
+    prior = (nearest / 4) ** 2
+    return math.sqrt((sum(squares) + weight * prior) / (len(squares) + weight)) or 1.0
 
 
 def _shares(

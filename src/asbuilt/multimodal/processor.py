@@ -18,12 +18,14 @@ from asbuilt.multimodal.scores import score_pages
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
 from asbuilt.roles import Embedder, FusionLayer, InputRouter, OutputFormatter, TaskHead, VisionEncoder
-from asbuilt.types import Vector
+from asbuilt.types import Matrix, Vector
 
 __all__ = ["MultimodalProcessor"]
 
 _SHOWN_DPI = 110.0
 """Of pictures that a head looks at: text of 8 points can be read, and a page stays under 1.3 megapixels."""
+_REMEMBERED = 20_000
+"""Vectors of passages: 30 MB of MiniLM's, so that the next question about the same files is quick."""
 
 
 @component("processor/multimodal")
@@ -58,6 +60,7 @@ class MultimodalProcessor:
         self._formatters = {formatter.name: formatter for formatter in formatters}
         self._vision_encoders = tuple(vision_encoders)
         self._classify_pages = classify_pages
+        self._vectors: dict[str, Vector] = {}
         for kind, given, known in (
             ("heads do one task", heads, self._heads),
             ("formatters have one name", formatters, self._formatters),
@@ -85,6 +88,16 @@ class MultimodalProcessor:
         output = self._classified(task, head) if task.kind == "classify" else self._asked(task, head)
         return Result(output, formatter.format(output), formatter.media_type)
 
+    def _embed(self, texts: Sequence[str]) -> Matrix:
+        """Vectors of passages; those that were asked for lately are remembered."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        if new:
+            self._vectors.update(zip(new, self._text_encoder.embed(new), strict=True))
+        found = np.array([self._vectors[text] for text in texts])
+        while len(self._vectors) > _REMEMBERED:
+            self._vectors.pop(next(iter(self._vectors)))
+        return found
+
     # ------------------------------------------------------------ pages for a query
 
     def _asked(self, task: Task, head: TaskHead) -> TaskOutput:
@@ -101,7 +114,8 @@ class MultimodalProcessor:
                     pages.append(replace(page, picture=None))  # a thousand pictures would fill the memory
             except ReadError as error:
                 faults.append(f"{file.name}: {error}")
-        scored = score_pages(pages, task.query, embedder=self._text_encoder)
+        vector = self._text_encoder.embed([task.query], kind="query")[0]
+        scored = score_pages(pages, task.query, vector=vector, embed=self._embed)
         channels = {**scored.channels, **{name: np.array(found) for name, found in sights.items()}}
         scores = self._fusion.fuse(channels or {"text.words": np.full(len(pages), math.nan)})
         fused = Fused(pages=tuple(pages), scores=scores, matches=scored.matches)
@@ -185,7 +199,7 @@ class MultimodalProcessor:
                 continue
             vectors = {channel: _mean(np.array(found)) for channel, found in sights.items()}
             if texts:
-                vectors["text.meaning"] = _mean(self._text_encoder.embed(texts))
+                vectors["text.meaning"] = _mean(self._embed(texts))
             yield file, vectors
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from asbuilt.modalities import InputPart, Modality, RoutedPage
 from asbuilt.retrieval.terms import tokenize
-from asbuilt.roles import Embedder
+from asbuilt.types import Matrix, Vector
 
 __all__ = ["PageScores", "score_pages"]
 
@@ -30,10 +30,17 @@ class PageScores:
     matches: tuple[tuple[tuple[InputPart, float], ...], ...]
 
 
-def score_pages(pages: Sequence[RoutedPage], query: str, *, embedder: Embedder) -> PageScores:
+def score_pages(
+    pages: Sequence[RoutedPage],
+    query: str,
+    *,
+    vector: Vector,
+    embed: Callable[[Sequence[str]], Matrix],
+) -> PageScores:
     """Passages and tables against the query, by words (BM25 over parts) and by meaning (cosine).
 
-    A page scores what its best part of a modality scores.
+    `vector` is the query's; `embed` gives those of passages. A page scores what its best part of a
+    modality scores.
     """
     parts = [(number, part) for number, page in enumerate(pages) for part in page.parts]
     readable = [(number, part) for number, part in parts if part.modality in _READ and part.text]
@@ -43,7 +50,7 @@ def score_pages(pages: Sequence[RoutedPage], query: str, *, embedder: Embedder) 
     asked = sorted(set(tokenize(query)))
     weights = _rarity(asked, terms)
     words = _bm25(asked, weights, terms)
-    meaning = _cosines([part.text for _, part in readable], query, embedder=embedder)
+    meaning = np.asarray(embed([part.text for _, part in readable]) @ vector, dtype=np.float64)
     shares = [_share(asked, weights, counts) for counts in terms]
     channels: dict[str, NDArray[np.float64]] = {}
     best: list[dict[Modality, tuple[float, InputPart, float]]] = [{} for _ in pages]
@@ -93,8 +100,3 @@ def _bm25(
 def _share(asked: Sequence[str], weights: dict[str, float], counts: Counter[str]) -> float:
     whole = sum(weights[term] for term in asked)
     return sum(weights[term] for term in asked if counts[term]) / whole if whole else 0.0
-
-
-def _cosines(texts: Sequence[str], query: str, *, embedder: Embedder) -> NDArray[np.float64]:
-    vectors = embedder.embed(texts)
-    return np.asarray(vectors @ embedder.embed([query], kind="query")[0], dtype=np.float64)
