@@ -39,47 +39,38 @@ def execute(
 ) -> Finished:
     """Run `command` (see `confined_command`), with `given` on its standard input, until it ends or is
     stopped. All that it started is dead then. Raises WorldError when it could not be confined or run."""
-    with tempfile.TemporaryFile() as source:
+    # Where others may be started, the launcher stays to end them all if this process is killed.
+    stays = policy.processes > 1 and mechanism != "bubblewrap"
+    with contextlib.ExitStack() as mine, tempfile.TemporaryFile() as source:
         source.write(given)
         source.seek(0)
-        ready, status = os.pipe()
-        # Where others may be started, the launcher stays to end them all if this process is killed.
-        stays = policy.processes > 1 and mechanism != "bubblewrap"
-        life, alive = os.pipe() if stays else (-1, -1)
-        theirs = (status, life) if stays else (status,)
-        mine = (ready, alive) if stays else (ready,)
-        try:
-            process = subprocess.Popen(
-                confined_command(
-                    command,
-                    policy=policy,
-                    mechanism=mechanism,
-                    status=status,
-                    life=life,
-                    bwrap=bwrap,
-                    landlock_abi=landlock_abi,
-                ),
-                stdin=source if given else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment(policy),
-                pass_fds=theirs,
-                start_new_session=True,
+        with contextlib.ExitStack() as theirs:
+            ready, status = _pipe(reader=mine, writer=theirs)
+            life = _pipe(reader=theirs, writer=mine)[0] if stays else -1
+            behind = confined_command(
+                command,
+                policy=policy,
+                mechanism=mechanism,
+                status=status,
+                life=life,
+                bwrap=bwrap,
+                landlock_abi=landlock_abi,
             )
-        except OSError as error:
-            for descriptor in mine:
-                os.close(descriptor)
-            raise WorldError(f"the sandbox cannot be started: {error}.") from error
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
-    watched = _Watched(process, policy, output_bytes)
-    try:
+            try:
+                process = subprocess.Popen(
+                    behind,
+                    stdin=source if given else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    env=environment(policy),
+                    pass_fds=(status, life) if stays else (status,),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise WorldError(f"the sandbox cannot be started: {error}.") from error
+        watched = _Watched(process, policy, output_bytes)
         stopped = watched.wait()
         said = os.read(ready, _READ_BYTES)
-    finally:
-        for descriptor in mine:
-            os.close(descriptor)
     if said != b"+" and not (stopped and not said):
         reason = said.removeprefix(b"+") or watched.stderr or b"the launcher said nothing"
         shown = reason.decode(errors="replace").strip()
@@ -92,6 +83,14 @@ def execute(
         stopped=stopped,
         mechanism=mechanism,
     )
+
+
+def _pipe(*, reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe, each end of which its stack closes."""
+    ends = os.pipe()
+    reader.callback(os.close, ends[0])
+    writer.callback(os.close, ends[1])
+    return ends
 
 
 class _Watched:
