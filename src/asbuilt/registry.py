@@ -148,6 +148,7 @@ _SHIPPED: dict[str, str] = {
     "agent/tool-loop": "asbuilt.agents.tool_loop:ToolLoopAgent",
     "planner/template": "asbuilt.agents.template_planner:TemplatePlanner",
     "orchestrator/swarm": "asbuilt.agents.orchestrator:SwarmOrchestrator",
+    "safety/policy": "asbuilt.agents.policy:PolicyLayer",
     "assistant/extractive": "asbuilt.assistant.extractive:ExtractiveAssistant",
 }
 
