@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
+import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -29,40 +33,54 @@ __all__ = [
 
 MAX_SUBTASKS = 256
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
-_INSTRUCTION_CHARS = 100
+_FAULTS = 20
+"""Faults of form that one message lists: ten thousand bad subtasks are said in a few lines too."""
+_WIDTH = 100
+_EFFECTS: Sequence[Effect] = get_args(Effect)  # from the harmless one on
 
 
 # ---------------------------------------------------------------- faults
 
 
-def check_plan(plan: Plan, *, agents: Sequence[AgentCard]) -> tuple[str, ...]:
-    """Everything that is wrong with a plan for these agents, a sentence each; empty for a sound one."""
-    return tuple(_faults(plan, {agent.name: agent for agent in agents}))
+def check_plan(plan: Plan, *, agents: Sequence[AgentCard] | None) -> tuple[str, ...]:
+    """Everything that is wrong with a plan for these agents, a sentence each; empty for a sound one.
+
+    Without `agents` (None), agents and tools are not looked at, nor whether every result is taken.
+    """
+    return tuple(_faults(plan, None if agents is None else {agent.name: agent for agent in agents}))
 
 
-def _faults(plan: Plan, agents: Mapping[str, AgentCard]) -> Iterator[str]:
+def _faults(plan: Plan, agents: Mapping[str, AgentCard] | None) -> Iterator[str]:
     ids = [subtask.id for subtask in plan.subtasks]
     if not ids:
         yield "the plan has no subtask"
         return
     if len(ids) > MAX_SUBTASKS:
-        yield f"the plan has {len(ids)} subtasks; at most {MAX_SUBTASKS} are allowed"
-    for name in sorted({name for name in ids if ids.count(name) > 1}):
-        yield f"two subtasks are called {name!r}"
+        yield f"the plan has {len(ids):,} subtasks; at most {MAX_SUBTASKS} are allowed"
+        return
+    if not plan.task.strip():
+        yield "the plan has no task"
+    yield from (f"{count} subtasks are called {name!r}" for name, count in Counter(ids).items() if count > 1)
     if plan.output not in ids:
         yield f"output is {plan.output!r}, which is no subtask{_meant(plan.output, ids)}"
-    yield from _budget_faults("the plan", plan.budget)
+    yield from _budget_faults(plan.budget)
     for subtask in plan.subtasks:
         yield from (f"subtask {subtask.id!r}: {fault}" for fault in _subtask_faults(subtask, ids, agents))
+    try:
+        plan.digest  # noqa: B018 - what has no digest cannot be approved
+    except (TypeError, ValueError, RecursionError) as error:
+        yield f"the plan cannot be written as JSON: {error}"
     try:
         TopologicalSorter({each.id: set(each.inputs) & set(ids) for each in plan.subtasks}).prepare()
     except CycleError as error:
         yield f"subtasks wait for each other: {' -> '.join(reversed(error.args[1]))}"
     else:
-        yield from _unused(plan, agents)
+        yield from _unused(plan, agents) if agents is not None else ()
 
 
-def _subtask_faults(subtask: Subtask, ids: Sequence[str], agents: Mapping[str, AgentCard]) -> Iterator[str]:
+def _subtask_faults(
+    subtask: Subtask, ids: Sequence[str], agents: Mapping[str, AgentCard] | None
+) -> Iterator[str]:
     if not _ID.fullmatch(subtask.id):
         yield f"the id must be 1 to 64 of a-z, 0-9 and hyphens, not {subtask.id!r}"
     if not subtask.instruction.strip():
@@ -70,32 +88,48 @@ def _subtask_faults(subtask: Subtask, ids: Sequence[str], agents: Mapping[str, A
     for name in subtask.inputs:
         if name not in ids:
             yield f"input {name!r} is no subtask{_meant(name, ids)}"
-    agent = agents.get(subtask.agent)
-    if agent is None:
-        yield f"there is no agent {subtask.agent!r}{_meant(subtask.agent, list(agents))}"
-    else:
-        known = [tool.name for tool in agent.tools]
-        for name in subtask.tools:
-            if name not in known:
-                listed = ", ".join(known) or "none"
-                yield f"agent {agent.name!r} has no tool {name!r}{_meant(name, known)} (it has: {listed})"
+    for what, names in (("input", subtask.inputs), ("tool", subtask.tools)):
+        yield from (f"{what} {name!r} is named twice" for name, count in Counter(names).items() if count > 1)
+    yield from _agent_faults(subtask, agents) if agents is not None else ()
     for check in subtask.checks:
         yield from check_faults(check)
-    yield from _budget_faults("it", subtask.budget)
+    yield from _budget_faults(subtask.budget)
 
 
-def _budget_faults(whose: str, budget: Budget) -> Iterator[str]:
+def _agent_faults(subtask: Subtask, agents: Mapping[str, AgentCard]) -> Iterator[str]:
+    agent = agents.get(subtask.agent)
+    if agent is None:
+        listed = ", ".join(agents) or "none"
+        meant = _meant(subtask.agent, list(agents))
+        yield f"there is no agent {subtask.agent!r}{meant} (there are: {listed})"
+        return
+    known = [tool.name for tool in agent.tools]
+    for name in subtask.tools:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            yield f"agent {agent.name!r} has no tool {name!r}{_meant(name, known)} (it has: {listed})"
+
+
+def _budget_faults(budget: Budget) -> Iterator[str]:
     for name, value in asdict(budget).items():
-        if value is not None and value < 0:
-            yield f"the budget of {whose} has {name} {value}; it must be 0 or more"
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            yield f"the budget has {value} {name}; it must be 0 or more"
 
 
 def _unused(plan: Plan, agents: Mapping[str, AgentCard]) -> Iterator[str]:
-    """Subtasks without an effect whose results nobody takes."""
-    taken = {plan.output, *(name for subtask in plan.subtasks for name in subtask.inputs)}
-    for subtask in plan.subtasks:
-        if subtask.id not in taken and set(_effects(subtask, agents)) <= {"read"}:
-            yield f"nothing takes the result of subtask {subtask.id!r}"
+    """Subtasks whose results reach neither the output nor one that changes something."""
+    by_id = {subtask.id: subtask for subtask in plan.subtasks}
+    wanted = [each.id for each in plan.subtasks if set(_effects(each, agents)) - {"read"}]
+    wanted += [plan.output] if plan.output in by_id else []
+    used: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name not in used:
+            used.add(name)
+            wanted += [each for each in by_id[name].inputs if each in by_id]
+    for name in by_id:
+        if name not in used:
+            yield f"the result of subtask {name!r} reaches neither the output nor anything that acts on it"
 
 
 def _meant(word: str, allowed: Sequence[str]) -> str:
@@ -129,15 +163,14 @@ def critical_path(plan: Plan) -> dict[str, int]:
 
 
 def effects_of(plan: Plan, agents: Sequence[AgentCard]) -> dict[str, Effect]:
-    """What the tools may change that the plan gives out, by tool."""
+    """What the tools may change that the plan gives out, by tool: the worst of several with one name."""
     by_name = {agent.name: agent for agent in agents}
-    return {
-        tool.name: tool.effect
-        for subtask in plan.subtasks
-        if subtask.agent in by_name
-        for tool in by_name[subtask.agent].tools
-        if tool.name in subtask.tools
-    }
+    found: dict[str, Effect] = {}
+    for subtask in plan.subtasks:
+        for tool in by_name[subtask.agent].tools if subtask.agent in by_name else ():
+            if tool.name in subtask.tools:
+                found[tool.name] = max(found.get(tool.name, "read"), tool.effect, key=_EFFECTS.index)
+    return found
 
 
 def _effects(subtask: Subtask, agents: Mapping[str, AgentCard]) -> list[Effect]:
@@ -157,20 +190,25 @@ def plan_to_plain(plan: Plan) -> dict[str, Any]:
 
 
 def plan_from_plain(plain: object) -> Plan:
-    """The plan that `plan_to_plain` gave. Raises UserError with every fault of its form."""
+    """The plan that `plan_to_plain` gave: nothing is converted, and no key left out of account. Raises
+    UserError with every fault of its form."""
     if not isinstance(plain, Mapping):
         raise UserError("a plan must be an object.", hint="`asbuilt run TASK --plan-only --json` prints one.")
     try:
-        plan = _ADAPTER.validate_python(plain)
+        plan = _ADAPTER.validate_json(json.dumps(dict(plain), allow_nan=False), strict=True)
     except ValidationError as error:
         faults = [
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors(include_url=False)
+            f"{'.'.join(map(str, each['loc'])) or 'the plan'}: {each['msg']}"
+            for each in error.errors(include_url=False, include_context=False, include_input=False)
         ]
+    except (TypeError, ValueError, RecursionError) as error:
+        faults = [f"it cannot be written as JSON: {error}"]
     else:
         faults = list(_unknown(plain, plan_to_plain(plan)))
         if not faults:
             return plan
-    raise UserError(f"the plan is not well formed: {'; '.join(faults)}.")
+    more = f"; and {len(faults) - _FAULTS:,} more" if len(faults) > _FAULTS else ""
+    raise UserError(f"the plan is not well formed: {'; '.join(faults[:_FAULTS])}{more}.")
 
 
 def _unknown(given: Any, known: Any, where: str = "") -> Iterator[str]:
@@ -180,9 +218,8 @@ def _unknown(given: Any, known: Any, where: str = "") -> Iterator[str]:
             if key in known:
                 yield from _unknown(value, known[key], f"{where}{key}.")
             else:
-                close = nearest(str(key), list(known))
-                yield f"{where}{key} is unknown" + (f", did you mean {close!r}?" if close else "")
-    elif isinstance(given, list) and isinstance(known, list):
+                yield f"{where}{key} is unknown{_meant(str(key), list(known))}"
+    elif isinstance(given, list | tuple) and isinstance(known, list):
         for number, (one, other) in enumerate(zip(given, known, strict=True)):
             yield from _unknown(one, other, f"{where}{number}.")
 
@@ -191,26 +228,76 @@ def _unknown(given: Any, known: Any, where: str = "") -> Iterator[str]:
 
 
 def show_plan(plan: Plan, agents: Sequence[AgentCard]) -> str:
-    """Lines that say who does what after what, with which tools, effects, checks and budget."""
+    """What would be done, for whoever approves it: lines of at most 100 characters, nothing cut.
+
+    A subtask's number is how many come before it one after the other, itself counted: those with one
+    number may run at the same time. `agents` tell what tools change; without them that is unknown.
+    White space is made one blank, and what does not print is escaped, so that a text in the plan
+    cannot look like a line of it.
+    """
     effects = effects_of(plan, agents)
-    lines = [f"task: {plan.task}"]
-    for subtask in plan.subtasks:
-        after = f", after {', '.join(subtask.inputs)}" if subtask.inputs else ""
-        output = "  -> output" if subtask.id == plan.output else ""
-        lines.append(f"- {subtask.id}: {subtask.agent}{after}{output}")
-        lines.append(f"    does:    {_cut(subtask.instruction)}")
-        if subtask.tools:
-            tools = (f"{name} ({effects.get(name, 'effect unknown')})" for name in subtask.tools)
-            lines.append(f"    tools:   {', '.join(tools)}")
-        if subtask.checks:
-            lines.append(f"    checks:  {', '.join(map(_check_words, subtask.checks))}")
-        if budget := _budget_words(subtask.budget):
-            lines.append(f"    budget:  {budget}")
-    changing = sorted({effect for effect in effects.values() if effect != "read"})
-    lines.append(f"effects: {', '.join(changing) if changing else 'none; it only reads'}")
-    lines.append(f"budget: {_budget_words(plan.budget) or 'as the blueprint says'}")
-    lines.append(f"digest: {plan.digest[:12]}")
+    stages = _stages(plan)
+    widest = max(Counter(stages.values()).values(), default=0)
+    head = {
+        "task": plan.task,
+        "steps": f"{len(stages)} subtasks, {max(stages.values(), default=0)} one after the other, "
+        f"up to {widest} at a time",
+        "effects": _effect_words(plan, effects),
+        "budget": _budget_words(plan.budget) or "as the blueprint says",
+        "digest": plan.digest[:12],
+    }
+    lines = list(_rows(head, indent=""))
+    for subtask in sorted(plan.subtasks, key=lambda each: stages.get(each.id, 0)):
+        lines += ["", *_rows({f"{stages.get(subtask.id, 0)}.": f"{subtask.id}: {subtask.agent}"}, indent="")]
+        lines += _rows(_subtask_words(subtask, plan, effects), indent="    ")
     return "\n".join(lines) + "\n"
+
+
+def _subtask_words(subtask: Subtask, plan: Plan, effects: Mapping[str, Effect]) -> Mapping[str, str]:
+    """What is said of a subtask, by heading; empty for what it has not."""
+    return {
+        "does": subtask.instruction,
+        "takes": ", ".join(subtask.inputs),
+        "tools": ", ".join(f"{name} ({effects.get(name, 'effect unknown')})" for name in subtask.tools),
+        "checks": ", ".join(map(_check_words, subtask.checks)),
+        "budget": _budget_words(subtask.budget),
+        "gives": "the output" if subtask.id == plan.output else "",
+    }
+
+
+def _effect_words(plan: Plan, effects: Mapping[str, Effect]) -> str:
+    given = dict.fromkeys(name for subtask in plan.subtasks for name in subtask.tools)
+    changing = [f"{name} ({effects[name]})" for name in given if effects.get(name, "read") != "read"]
+    unknown = [f"{name} (unknown)" for name in given if name not in effects]
+    return ", ".join(changing + unknown) or "none; it only reads"
+
+
+def _stages(plan: Plan) -> dict[str, int]:
+    """How long the longest way to each subtask is, itself counted; those of a cycle are not in it."""
+    stages: dict[str, int] = {}
+    for _ in plan.subtasks:
+        for subtask in plan.subtasks:
+            if all(name in stages for name in subtask.inputs):
+                stages[subtask.id] = 1 + max((stages[name] for name in subtask.inputs), default=0)
+        if len(stages) == len(plan.subtasks):
+            break
+    return stages
+
+
+def _rows(words: Mapping[str, str], *, indent: str) -> Iterator[str]:
+    """A heading and its text, wrapped, for each that has one."""
+    width = max(map(len, words)) + 2
+    for heading, text in words.items():
+        if text:
+            first = f"{indent}{heading:<{width}}"
+            yield from textwrap.wrap(
+                _printable(text), _WIDTH, initial_indent=first, subsequent_indent=" " * len(first)
+            )
+
+
+def _printable(text: str) -> str:
+    text = " ".join(text.split())
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _check_words(check: CheckSpec) -> str:
@@ -221,8 +308,3 @@ def _check_words(check: CheckSpec) -> str:
 def _budget_words(budget: Budget) -> str:
     words = (f"{value:,} {name}" for name, value in asdict(budget).items() if value is not None)
     return ", ".join(words)
-
-
-def _cut(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _INSTRUCTION_CHARS else f"{text[:_INSTRUCTION_CHARS]}..."
