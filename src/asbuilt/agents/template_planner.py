@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from asbuilt.agents.plans import plan_from_plain
+from asbuilt.agents.plans import check_plan, plan_from_plain
+from asbuilt.errors import UserError
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
 from asbuilt.runs import AgentCard, Plan
@@ -21,8 +22,8 @@ class TemplatePlanner:
     """The same subtasks for every task; "{task}" in an instruction stands for the user's words.
 
     `subtasks` are objects as in a plan: id, agent, instruction, and where needed inputs, tools, checks
-    and budget. `output` is the id of the last one if it is not said. Raises UserError for a form that
-    is not a plan's.
+    and budget. `output` is the id of the last one if it is not said. Raises UserError with every fault
+    of the plan that shows without its agents, which are checked when a task is planned.
     """
 
     def __init__(
@@ -37,20 +38,24 @@ class TemplatePlanner:
             {
                 "task": _TASK,
                 "subtasks": list(subtasks),
-                "output": output or last,
+                "output": last if output is None else output,
                 "budget": dict(budget or {}),
             }
         )
+        _refuse(check_plan(self._plan, agents=None))
 
     demand = staticmethod(holds_nothing)
 
     async def plan(self, task: str, *, agents: Sequence[AgentCard]) -> Plan:
         """See the role."""
-        return replace(
-            self._plan,
-            task=task,
-            subtasks=tuple(
-                replace(each, instruction=each.instruction.replace(_TASK, task))
-                for each in self._plan.subtasks
-            ),
+        subtasks = (
+            replace(each, instruction=each.instruction.replace(_TASK, task)) for each in self._plan.subtasks
         )
+        plan = replace(self._plan, task=task, subtasks=tuple(subtasks))
+        _refuse(check_plan(plan, agents=agents))
+        return plan
+
+
+def _refuse(faults: Sequence[str]) -> None:
+    if faults:
+        raise UserError(f"the plan of planner/template has faults: {'; '.join(faults)}.")
