@@ -21,7 +21,7 @@ from referencing.exceptions import Unresolvable
 from asbuilt.registry import nearest
 from asbuilt.runs import CheckSpec
 
-__all__ = ["CHECKS", "CheckContext", "check_faults", "faults_of"]
+__all__ = ["CHECKS", "CheckContext", "check_faults", "check_shape", "faults_of"]
 
 _QUOTE = re.compile(r'"([^"\n]+)"|[“„]([^“”„\n]+)[”“]|«([^«»\n]+)»')
 _OMISSION = re.compile(r"\[(?:\.\.\.|…)\]|\.\.\.|…")
@@ -56,17 +56,12 @@ def faults_of(checks: Sequence[CheckSpec], result: str, context: CheckContext) -
 
 def check_faults(check: CheckSpec) -> Iterator[str]:
     """What is wrong with a check of a plan: its name or its arguments."""
-    function = CHECKS.get(check.name)
-    if function is None:
+    if check.name not in CHECKS:
         close = nearest(check.name, list(CHECKS))
         meant = f", did you mean {close!r}?" if close else ""
         yield f"there is no check {check.name!r}{meant} (there are: {', '.join(CHECKS)})"
         return
-    parameters = {
-        name: each
-        for name, each in inspect.signature(function).parameters.items()
-        if each.kind is each.KEYWORD_ONLY
-    }
+    parameters = _parameters(check.name)
     for name in sorted(set(check.arguments) - set(parameters)):
         yield f"check {check.name!r} takes no {name!r} (it takes: {', '.join(parameters) or 'nothing'})"
     for name, parameter in parameters.items():
@@ -75,6 +70,36 @@ def check_faults(check: CheckSpec) -> Iterator[str]:
                 yield f"check {check.name!r} needs {name!r}"
         elif fault := _argument_fault(parameter, check.arguments[name]):
             yield f"check {check.name!r}: {name} {fault}"
+
+
+def check_shape(name: str) -> dict[str, Any]:
+    """The JSON Schema of a check of that name, as a plan has it."""
+    parameters = _parameters(name)
+    arguments = {
+        "type": "object",
+        "properties": {key: dict(_SHAPES[each.annotation]) for key, each in parameters.items()},
+        "required": list(parameters),
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {"name": {"type": "string", "enum": [name]}, "arguments": arguments},
+        "required": ["name", "arguments"],
+        "additionalProperties": False,
+    }
+
+
+_SHAPES: Mapping[str, Mapping[str, Any]] = {
+    "int": {"type": "integer"},
+    "str": {"type": "string"},
+    "Sequence[str]": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+    "Mapping[str, Any]": {"type": "object"},
+}
+
+
+def _parameters(name: str) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(CHECKS[name]).parameters
+    return {key: each for key, each in parameters.items() if each.kind is each.KEYWORD_ONLY}
 
 
 def _argument_fault(parameter: inspect.Parameter, value: Any) -> str:

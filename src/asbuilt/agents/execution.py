@@ -53,7 +53,9 @@ class Execution:
                     name = subtask.id
                     if name not in self._desks and all(each in self.results for each in subtask.inputs):
                         self._desks[name] = self._desk(subtask, weights[name])
-                        running[asyncio.create_task(self._done(self._desks[name]))] = name
+                        task = asyncio.create_task(self._done(self._desks[name]))
+                        task.add_done_callback(lambda _: self.floor.people.changed.set())
+                        running[task] = name
                 if not running:
                     return
                 await self._next(running)
@@ -69,17 +71,11 @@ class Execution:
     async def _next(self, running: Mapping[asyncio.Task[None], str]) -> None:
         """Until a subtask ends. Raises Waiting."""
         people = self.floor.people
-        while True:
+        while not any(task.done() for task in running):
             if all(0 < self._desks[name].busy == people.waiting[name] for name in running.values()):
                 raise Waiting
             people.changed.clear()
-            changed = asyncio.ensure_future(people.changed.wait())
-            try:
-                done, _ = await asyncio.wait({*running, changed}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                changed.cancel()
-            if done - {changed}:
-                return
+            await people.changed.wait()
 
     def _desk(self, subtask: Subtask, priority: int) -> RunDesk:
         meter = Meter(subtask.budget, name=f"subtask {subtask.id!r}", parent=self.meter)

@@ -100,6 +100,10 @@ class Journal:
         """All that was noted survives a power cut when this returns. Raises StorageError."""
         await self._write(_nothing, synced=True)
 
+    async def write(self) -> None:
+        """All that was noted survives the end of this process when this returns. Raises StorageError."""
+        await self._write(_nothing, synced=False)
+
     async def transact(
         self,
         work: Callable[[LogWriter], tuple[T, Mapping[str, Any]]],

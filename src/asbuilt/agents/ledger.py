@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -18,7 +19,7 @@ from asbuilt.catalog.runs import LogWriter
 from asbuilt.errors import BugError, InDoubtError, ToolError
 from asbuilt.roles import Tool
 from asbuilt.runs import Label, ProposedCall, RunEvent, digest_of
-from asbuilt.tools.function import ReconcilableTool, TransactionalTool
+from asbuilt.tools.function import BackgroundTool, ReconcilableTool, TransactionalTool
 from asbuilt.types import ToolCall
 
 __all__ = ["EffectLedger", "PlannedCall"]
@@ -130,13 +131,20 @@ class EffectLedger:
     async def _recorded(self, planned: PlannedCall, text: str, *, failed: bool) -> RunEvent:
         data = planned.called(text, failed=failed)
         event = self._journal.note("called", self._subtask, planned.step, **data)
-        await self._journal.commit()
+        # A power cut that takes the record leaves a doubt, as it must be; the next intent makes it durable.
+        await self._journal.write()
         return event
 
     async def _tried(self, planned: PlannedCall, key: str) -> tuple[str, bool]:
         """The result, and whether it is a failure. Raises InDoubtError, but not for what only reads."""
         tool, arguments = planned.tool, planned.call.arguments
         try:
+            if isinstance(tool, BackgroundTool):
+                future = tool.submit(arguments, key=key)
+                here = asyncio.wrap_future(future)
+                here.add_done_callback(lambda done: done.cancelled() or done.exception())  # `result` raises
+                await asyncio.wait((here,), timeout=tool.timeout_s)
+                return tool.result(future), False
             return await self._floor.in_thread(lambda: tool.call(arguments, key=key)), False
         except InDoubtError as error:
             if tool.effect != "read":

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from graphlib import CycleError, TopologicalSorter
+from itertools import islice
 from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,10 +32,10 @@ __all__ = [
     "show_plan",
 ]
 
-MAX_SUBTASKS = 256
+MAX_SUBTASKS = 1_024
 _ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
-_FAULTS = 20
-"""Faults of form that one message lists: ten thousand bad subtasks are said in a few lines too."""
+_FAULTS = 100
+"""Faults that are told at once: a plan of ten thousand bad inputs takes neither minutes nor pages."""
 _WIDTH = 100
 _EFFECTS: Sequence[Effect] = get_args(Effect)  # from the harmless one on
 
@@ -43,11 +44,13 @@ _EFFECTS: Sequence[Effect] = get_args(Effect)  # from the harmless one on
 
 
 def check_plan(plan: Plan, *, agents: Sequence[AgentCard] | None) -> tuple[str, ...]:
-    """Everything that is wrong with a plan for these agents, a sentence each; empty for a sound one.
+    """Everything that is wrong with a plan for these agents, a sentence each; empty for a sound one. Of
+    more than a hundred faults, the first hundred.
 
     Without `agents` (None), agents and tools are not looked at, nor whether every result is taken.
     """
-    return tuple(_faults(plan, None if agents is None else {agent.name: agent for agent in agents}))
+    by_name = None if agents is None else {agent.name: agent for agent in agents}
+    return tuple(islice(_faults(plan, by_name), _FAULTS))
 
 
 def _faults(plan: Plan, agents: Mapping[str, AgentCard] | None) -> Iterator[str]:
@@ -56,7 +59,7 @@ def _faults(plan: Plan, agents: Mapping[str, AgentCard] | None) -> Iterator[str]
         yield "the plan has no subtask"
         return
     if len(ids) > MAX_SUBTASKS:
-        yield f"the plan has {len(ids):,} subtasks; at most {MAX_SUBTASKS} are allowed"
+        yield f"the plan has {len(ids):,} subtasks; at most {MAX_SUBTASKS:,} are allowed"
         return
     if not plan.task.strip():
         yield "the plan has no task"

@@ -1,7 +1,8 @@
 """Values in the arguments of a call: what they are, and whether text names them.
 
 A value is named by text when it stands there as a whole: an e-mail address as an address, a URL as a
-URL, anything else as a token that no longer word, name, path or address contains.
+URL, anything else as a token that no longer word, name, path or address contains. A few digits name
+nothing: "13" stands in a date as well, so a text that is one is never named by another.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _LOCAL = r"[\w.!#$%&*+/=?^~-]+"
 _EMAIL = re.compile(rf"{_LOCAL}(?:'{_LOCAL})*@[\w-]+(?:\.[\w-]+)+")
 _URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|www\.)[^\s<>\"'`|\\^{}\[\]]+")
 _HOST = re.compile(r"(?<![\w@./:-])[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}(?![\w-])(?::\d+)?(?:[/?#][^\s<>\"'`]*)?")
+_SENTENCE = re.compile(r"(?<=[a-z0-9])\.[A-Z][a-z]*$")
+_FEW_DIGITS = re.compile(r"\W*\d{0,5}\W*")
 _TRAILING = ".,;:!?)*_…"
 _JOINS = r"\w@/\\+%~#=&$\-"
 
@@ -65,12 +68,12 @@ def links(text: str) -> list[str]:
 
 
 def names(text: str, value: Leaf) -> bool:
-    """Whether `value` stands in `text` as a whole. An empty value, or one that is no number, stands
+    """Whether `value` stands in `text` as a whole. An empty text, one of up to five digits, and NaN stand
     nowhere; the case of letters is ignored in e-mail addresses and in the hosts of URLs only."""
     if not isinstance(value, str):
         return math.isfinite(value) and _names_number(normal(text), value)
     value = normal(value)
-    if not value:
+    if _FEW_DIGITS.fullmatch(value):
         return False
     if _EMAIL.fullmatch(value):
         return value.casefold() in _emails(text)
@@ -92,7 +95,9 @@ def _urls(text: str) -> frozenset[tuple[str, str, str]]:
     found = [each.group() for each in _URL.finditer(text)]
     rest = _EMAIL.sub(" ", _URL.sub(" ", text))
     found += [each.group() for each in _HOST.finditer(rest)]
-    return frozenset(_url(each.rstrip(_TRAILING)) for each in found)
+    found = [each.rstrip(_TRAILING) for each in found]
+    found += [_SENTENCE.sub("", each) for each in found]  # "see www.example.com.Then ..." lacks a blank
+    return frozenset(map(_url, found))
 
 
 def _url(text: str) -> tuple[str, str, str]:

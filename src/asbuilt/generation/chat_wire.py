@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import uuid4
 
+from pydantic_core import to_json
+
 from asbuilt.errors import EndpointError, UserError
 from asbuilt.types import Event, Finished, GenerationOptions, Message, TextDelta, ToolCall, ToolSpec, Usage
 
@@ -66,7 +68,7 @@ def wire_message(message: Message) -> dict[str, Any]:
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": json.dumps(dict(call.arguments))},
+                "function": {"name": call.name, "arguments": to_json(dict(call.arguments)).decode()},
             }
             for call in message.tool_calls
         ]

@@ -7,10 +7,11 @@ import json
 import os
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -29,6 +30,9 @@ _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _REFUSED_INPUT = frozenset({400, 413, 422})
 _BYTES_A_TOKEN, _TOKENS_A_MESSAGE = 3, 4
 _CONNECT_TIMEOUT_S = 10.0
+_KEPT_CONNECTIONS = 16
+_END_S = 0.05
+"""How long an answer may last that has said that it is done."""
 
 
 class _TransientError(EndpointError):
@@ -66,6 +70,7 @@ class OpenAIGenerator:
         self._timeout = httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
         self._headers: dict[str, str] = {}
         self._tls: ssl.SSLContext | None = None
+        self._clients = _LoopClients()
 
     @staticmethod
     def demand(config: Mapping[str, Any], assumed: Assumptions) -> Demand:  # noqa: ARG004
@@ -91,7 +96,7 @@ class OpenAIGenerator:
 
     def close(self) -> None:
         """Forget the API key."""
-        self._headers, self._tls = {}, None
+        self._headers, self._tls, self._clients = {}, None, _LoopClients()
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """An estimate that rarely falls short: 3 bytes a token, where English has about 4."""
@@ -127,21 +132,54 @@ class OpenAIGenerator:
             raise BugError("the generator is used before open() or after close().")
         headers = {"Content-Type": "application/json", **self._headers}
         content = encoded(body)
-        # A client a request: a connection kept for later would belong to one event loop.
-        async with httpx.AsyncClient(verify=self._tls, timeout=self._timeout, headers=headers) as client:
-            try:
-                async with client.stream("POST", self._url, content=content) as answer:
-                    if answer.status_code != 200:
-                        await answer.aread()
-                        raise _refusal(answer)
-                    async for data in _events(answer):
+        client = await self._clients.here(self._tls)
+        try:
+            async with client.stream(
+                "POST", self._url, content=content, headers=headers, timeout=self._timeout
+            ) as answer:
+                if answer.status_code != 200:
+                    await answer.aread()
+                    raise _refusal(answer)
+                async with aclosing(_events(answer)) as events:
+                    async for data in events:
                         if data == b"[DONE]":
-                            return
+                            break
                         yield _decoded(data)
-            except httpx.TimeoutException as error:
-                raise _TransientError(f"{self._url} was silent for {self._timeout.read} s.") from error
-            except httpx.HTTPError as error:
-                raise _TransientError(f"{self._url} failed: {error or type(error).__name__}.") from error
+                    # Read to its end, an answer leaves its connection for the next request.
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_END_S):
+                            async for _ in events:
+                                pass
+        except httpx.TimeoutException as error:
+            raise _TransientError(f"{self._url} was silent for {self._timeout.read} s.") from error
+        except httpx.HTTPError as error:
+            raise _TransientError(f"{self._url} failed: {error or type(error).__name__}.") from error
+
+
+class _LoopClients:
+    """One client an event loop, whose connections it keeps. The loop closes it at its own end, as it does
+    every asynchronous generator that has not ended (`asyncio.run` sees to that)."""
+
+    def __init__(self) -> None:
+        self._held: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[httpx.AsyncClient, None]]
+        self._held = WeakKeyDictionary()
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+
+    async def here(self, tls: ssl.SSLContext) -> httpx.AsyncClient:
+        """The client of the running loop."""
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None or client.is_closed:
+            held = _held_client(tls)
+            client = await anext(held)
+            self._held[loop], self._clients[loop] = held, client
+        return client
+
+
+async def _held_client(tls: ssl.SSLContext) -> AsyncGenerator[httpx.AsyncClient, None]:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS)
+    async with httpx.AsyncClient(verify=tls, limits=limits) as client:
+        yield client
 
 
 def _checked(base_url: str) -> str:
@@ -154,7 +192,7 @@ def _checked(base_url: str) -> str:
     return base_url
 
 
-async def _events(answer: httpx.Response) -> AsyncIterator[bytes]:
+async def _events(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
     """The data of each server-sent event. Lines end with LF or CR LF only: httpx would also split
     at U+2028 and the like, which JSON may hold."""
     rest = b""

@@ -17,9 +17,10 @@ from asbuilt.errors import InDoubtError, ToolError, UserError
 from asbuilt.registry import component
 from asbuilt.roles import Tool
 from asbuilt.tools.arguments import Arguments, summary
+from asbuilt.tools.daemon_threads import DaemonThreads
 from asbuilt.types import Effect, ToolSpec
 
-__all__ = ["TIMEOUT_S", "FunctionTool", "ReconcilableTool", "TransactionalTool", "tool"]
+__all__ = ["TIMEOUT_S", "BackgroundTool", "FunctionTool", "ReconcilableTool", "TransactionalTool", "tool"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -30,6 +31,7 @@ _KEY = "idempotency_key"
 _CONNECTION = "connection"
 # A call that ran out of time still has its thread: this many, and the tool calls itself busy.
 _MAX_RUNNING = 16
+_threads = DaemonThreads(name="tool")
 
 
 @runtime_checkable
@@ -50,6 +52,24 @@ class ReconcilableTool(Tool, Protocol):
         ...
 
 
+@runtime_checkable
+class BackgroundTool(Tool, Protocol):
+    """A tool whose calls need no thread of the caller's to wait in."""
+
+    @property
+    def timeout_s(self) -> float:
+        """The longest that a call may take."""
+        ...
+
+    def submit(self, arguments: Mapping[str, Any], *, key: str = "") -> Future[str]:
+        """Begin a call. Raises ToolError for arguments that it does not take."""
+        ...
+
+    def result(self, future: Future[str]) -> str:
+        """What `call` returns or raises, when the future is done or its time is over."""
+        ...
+
+
 class FunctionTool:
     """A function that a model may call.
 
@@ -60,11 +80,12 @@ class FunctionTool:
     threads cannot be stopped, so that a call that may change something is then in doubt.
 
     `effect` promises what a call may change. A function that raises ToolError did nothing; where any
-    other exception comes from one that may change something, whether it did is in doubt. A parameter `idempotency_key: str` is the key of the
-    call, and no model sees it; an "idempotent" function that changes something elsewhere passes it
-    on. `reconcile` takes the same arguments and finds out what became of a call in doubt: it returns
-    the result of one that was done, None for one that was not, and raises InDoubtError when it cannot
-    tell.
+    other exception comes from one that may change something, whether it did is in doubt.
+
+    A parameter `idempotency_key: str` is the key of the call, and no model sees it; an "idempotent"
+    function that changes something elsewhere passes it on. `reconcile` takes the same arguments and
+    finds out what became of a call in doubt: it returns the result of one that was done, None for one
+    that was not, and raises InDoubtError when it cannot tell.
 
     Raises UserError for a function that cannot be a tool.
     """
@@ -96,7 +117,7 @@ class FunctionTool:
         self._spec = ToolSpec(name, description, self._arguments.schema)
         self._effect = effect
         self._reconcile = reconcile
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._max_result_chars = max_result_chars
         self._running = threading.BoundedSemaphore(_MAX_RUNNING)
 
@@ -114,8 +135,26 @@ class FunctionTool:
             raise UserError(
                 f"{self._spec.name} is transactional: it runs only where a transaction is at hand, in a run."
             )
+        future = self.submit(arguments, key=key)
+        wait((future,), self.timeout_s)
+        return self.result(future)
+
+    def submit(self, arguments: Mapping[str, Any], *, key: str = "") -> Future[str]:
+        """Check `arguments`, and begin a call in a thread of its own; `result` ends it."""
         values = self._arguments.parse(arguments)
-        return self._within_time(self._function, {**values, **self._keyed(self._function, key)})
+        return self._begun(self._function, {**values, **self._keyed(self._function, key)})
+
+    def result(self, future: Future[str]) -> str:
+        """What a call gave that `submit` began, or the error that says why it gave nothing yet."""
+        if not future.done():
+            kind = ToolError if self._effect == "read" else InDoubtError
+            raise kind(f"{self._spec.name} did not finish within {self.timeout_s:g} s.")
+        error = future.exception()
+        if isinstance(error, ToolError):
+            raise error
+        if error is not None:
+            raise self._failed(error) from error
+        return self._cut(future.result())
 
     def call_in(self, connection: Connection, arguments: Mapping[str, Any], *, key: str = "") -> str:
         """The call of a "transactional" tool, whose function has a parameter `connection`: what it
@@ -150,7 +189,7 @@ class FunctionTool:
     def _keyed(self, function: Callable[..., Any], key: str) -> dict[str, str]:
         return {_KEY: key} if _KEY in inspect.signature(function).parameters else {}
 
-    def _within_time(self, function: Callable[..., Any], values: Mapping[str, Any]) -> str:
+    def _begun(self, function: Callable[..., Any], values: Mapping[str, Any]) -> Future[str]:
         if not self._running.acquire(blocking=False):
             raise ToolError(f"{self._spec.name} is busy: {_MAX_RUNNING} calls are still running.")
         future: Future[str] = Future()
@@ -164,17 +203,8 @@ class FunctionTool:
             finally:
                 self._running.release()
 
-        # A daemon, so that a call that never returns does not keep the process alive.
-        threading.Thread(target=work, name=f"tool {self._spec.name}", daemon=True).start()
-        if not wait((future,), self._timeout_s).done:
-            kind = ToolError if self._effect == "read" else InDoubtError
-            raise kind(f"{self._spec.name} did not finish within {self._timeout_s:g} s.")
-        error = future.exception()
-        if isinstance(error, ToolError):
-            raise error
-        if error is not None:
-            raise self._failed(error) from error
-        return self._cut(future.result())
+        _threads.start(work)
+        return future
 
     def _failed(self, error: BaseException) -> ToolError:
         kind = ToolError if self._effect in ("read", "transactional") else InDoubtError
