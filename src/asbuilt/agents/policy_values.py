@@ -19,14 +19,15 @@ __all__ = ["Leaf", "is_address", "leaves", "links", "names", "normal"]
 
 Leaf = str | int | float
 
+_JOINS = r"\w@/\\+%~#=&$\-"
 _LOCAL = r"[\w.!#$%&*+/=?^~-]+"
 _EMAIL = re.compile(rf"{_LOCAL}(?:'{_LOCAL})*@[\w-]+(?:\.[\w-]+)+")
+_WHOLE_EMAIL = re.compile(rf"(?<![@\\|`{{}}]){_LOCAL}(?:'{_LOCAL})*@(?>[\w-]+(?:\.[\w-]+)+)(?!\.*[{_JOINS}])")
 _URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|www\.)[^\s<>\"'`|\\^{}\[\]]+")
 _HOST = re.compile(r"(?<![\w@./:-])[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}(?![\w-])(?::\d+)?(?:[/?#][^\s<>\"'`]*)?")
 _SENTENCE = re.compile(r"(?<=[a-z0-9])\.[A-Z][a-z]*$")
 _FEW_DIGITS = re.compile(r"\W*\d{0,5}\W*")
 _TRAILING = ".,;:!?)*_…"
-_JOINS = r"\w@/\\+%~#=&$\-"
 
 
 def leaves(arguments: Any, path: str = "") -> Iterator[tuple[str, Leaf]]:
@@ -85,8 +86,8 @@ def names(text: str, value: Leaf) -> bool:
 
 @lru_cache(maxsize=512)
 def _emails(text: str) -> frozenset[str]:
-    text = _URL.sub(" ", normal(text))
-    return frozenset(each.group().rstrip(_TRAILING).casefold() for each in _EMAIL.finditer(text))
+    found = [each.group().rstrip(_TRAILING) for each in _WHOLE_EMAIL.finditer(_URL.sub(" ", normal(text)))]
+    return frozenset(each.casefold() for each in (*found, *(_SENTENCE.sub("", each) for each in found)))
 
 
 @lru_cache(maxsize=512)
