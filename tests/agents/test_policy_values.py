@@ -80,6 +80,8 @@ def test_what_cannot_be_seen_does_not_hide_an_address() -> None:
         ("no address here, at all. None!", []),
         ("Mail a.b@c.org, or https://x.org/y).", ["https://x.org/y", "a.b@c.org"]),
         ("look at evil.org/a", ["evil.org/a"]),
+        ("look at wwww.org", ["wwww.org"]),
+        ("ask bob@www.example.org", ["bob@www.example.org"]),
         ("ftp://x.org", ["ftp://x.org"]),
         ("user@host.org.", ["user@host.org"]),
     ],
