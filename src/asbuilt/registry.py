@@ -137,6 +137,7 @@ _SHIPPED: dict[str, str] = {
     "assistant/tables": "asbuilt.assistant.tables:TableAssistant",
     "router/pages": "asbuilt.multimodal.router:PageRouter",
     "vision-encoder/page-features": "asbuilt.multimodal.page_features:PageFeaturesEncoder",
+    "vision-encoder/onnx": "asbuilt.multimodal.onnx_clip:OnnxClipEncoder",
     "fusion/weighted": "asbuilt.multimodal.fusion:WeightedFusion",
     "head/retrieve": "asbuilt.multimodal.retrieve:RetrieveHead",
     "head/classify": "asbuilt.multimodal.classify:ClassifyHead",
