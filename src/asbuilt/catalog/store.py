@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from asbuilt.catalog import feed, receipts, versions
 from asbuilt.catalog import tables as t
+from asbuilt.catalog.agent_facts import AgentFacts
 from asbuilt.catalog.answers import AnswerLog
 from asbuilt.catalog.database import Database
 from asbuilt.catalog.pages import PageStore
@@ -49,6 +50,7 @@ class Catalog:
     def __init__(self, *, file: Path) -> None:
         self.file = file
         self._database = Database(file=file)
+        self.agent_facts = AgentFacts(self._database)
         self.answers = AnswerLog(self._database)
         self.pages = PageStore(self._database)
         self.runs = RunStore(self._database)
