@@ -149,6 +149,7 @@ _SHIPPED: dict[str, str] = {
     "agent/tool-loop": "asbuilt.agents.tool_loop:ToolLoopAgent",
     "planner/template": "asbuilt.agents.template_planner:TemplatePlanner",
     "planner/model": "asbuilt.agents.model_planner:ModelPlanner",
+    "memory/catalog": "asbuilt.agents.memory:CatalogMemory",
     "orchestrator/swarm": "asbuilt.agents.orchestrator:SwarmOrchestrator",
     "safety/policy": "asbuilt.agents.policy:PolicyLayer",
     "assistant/extractive": "asbuilt.assistant.extractive:ExtractiveAssistant",
