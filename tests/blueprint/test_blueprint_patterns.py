@@ -41,6 +41,7 @@ def test_every_pattern_is_shipped() -> None:
         "assistant",
         "document-intelligence",
         "multimodal",
+        "agent-swarm",
         "rag-pipeline",
         "agent-orchestrator",
         "training-pipeline",

@@ -20,13 +20,13 @@ __all__ = ["Leaf", "is_address", "leaves", "links", "names", "normal"]
 Leaf = str | int | float
 
 _JOINS = r"\w@/\\+%~#=&$\-"
-_LOCAL = r"[\w.!#$%&*+/=?^~-]+"
-_EMAIL = re.compile(rf"{_LOCAL}(?:'{_LOCAL})*@[\w-]+(?:\.[\w-]+)+")
-_WHOLE_EMAIL = re.compile(rf"(?<![@\\|`{{}}]){_LOCAL}(?:'{_LOCAL})*@(?>[\w-]+(?:\.[\w-]+)+)(?!\.*[{_JOINS}])")
-_URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<![\w@.-])www\.)[^\s<>\"'`|\\^{}\[\]]+")
+_LOCAL = r"(?<![\w.!#$%&*+/=?^~-])[\w.!#$%&*+/=?^~-]++"  # begins where a token does: no quadratic search
+_EMAIL = re.compile(rf"{_LOCAL}@[\w-]+(?:\.[\w-]+)+")
+_WHOLE_EMAIL = re.compile(rf"(?<![@\\|`{{}}])(?<!\w'){_LOCAL}@(?>[\w-]+(?:\.[\w-]+)+)(?!\.*[{_JOINS}])")
+_URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]{0,20}://|(?<![\w@.-])www\.)[^\s<>\"'`|\\^{}\[\]]+")
 _HOST = re.compile(r"(?<![\w@./:-])[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}(?![\w-])(?::\d+)?(?:[/?#][^\s<>\"'`]*)?")
 _SENTENCE = re.compile(r"(?<=[a-z0-9])\.[A-Z][a-z]*$")
-_FEW_DIGITS = re.compile(r"\W*\d{0,5}\W*")
+_FEW_DIGITS = re.compile(r"\W*+\d{0,5}\W*+")
 _TRAILING = ".,;:!?)*_…"
 
 

@@ -45,7 +45,7 @@ def run_line(event: RunEvent) -> str:
         case "checked":
             told = "checks passed" if not data["faults"] else f"checks failed: {'; '.join(data['faults'])}"
         case "finished":
-            told = f"done: {_cut(data['text'])}"
+            told = f"done, {len(data['text']):,} characters"
         case "failed":
             told = f"FAILED: {data['fault']}"
         case "ended":

@@ -25,7 +25,10 @@ _YEAR_H = 365 * 24
 
 
 def inbox(blueprint: BlueprintOption = _DEFAULT, json: JsonOption = False) -> None:
-    """Show what waits for a person: plans, calls to approve, and calls that are in doubt."""
+    """Show what waits for a person.
+
+    Plans and calls to approve, and calls that may have taken effect or not.
+    """
     from asbuilt.system import System
 
     with System.load(blueprint) as system:
@@ -40,12 +43,18 @@ def inbox(blueprint: BlueprintOption = _DEFAULT, json: JsonOption = False) -> No
 
 
 def approve(number: _Number, blueprint: BlueprintOption = _DEFAULT) -> None:
-    """Approve a question: for a plan or call, it may be done; for a doubt, it took effect."""
+    """Approve a question of the inbox.
+
+    A plan or a call may be done then; of a call in doubt it says that it took effect.
+    """
     _decided(number, blueprint, approve=True)
 
 
 def deny(number: _Number, blueprint: BlueprintOption = _DEFAULT) -> None:
-    """Deny a question: for a plan or call, it may not be done; for a doubt, it took no effect."""
+    """Deny a question of the inbox.
+
+    A plan or a call may not be done then; a call in doubt took no effect, and is made now.
+    """
     _decided(number, blueprint, approve=False)
 
 

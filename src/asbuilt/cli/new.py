@@ -13,12 +13,16 @@ __all__ = ["new"]
 
 
 _HELP = (
-    "assistant, document-intelligence, rag-pipeline, agent-orchestrator, training-pipeline or "
-    "multimodal-processor."
+    "assistant, document-intelligence, multimodal, agent-swarm; or a drawing: rag-pipeline, "
+    "agent-orchestrator, training-pipeline, multimodal-processor."
 )
-_RUNS = {  # by the folder that holds a pattern's documents
-    "docs": "asbuilt ingest docs && asbuilt ask 'What is a blueprint?'",
-    "documents": "asbuilt extract documents --schema schemas/invoice.json -o out",
+_ASKS = "asbuilt ingest docs && asbuilt ask 'What is a blueprint?'"
+_RUNS = {
+    "assistant": _ASKS,
+    "rag-pipeline": _ASKS,
+    "document-intelligence": "asbuilt extract documents --schema schemas/invoice.json -o out",
+    "multimodal": "asbuilt process documents --rank 'desk lamp'",
+    "agent-swarm": "asbuilt ingest && asbuilt run 'What is a blueprint?'",
 }
 _DRAWS = "asbuilt docs -o drawing"
 
@@ -32,5 +36,5 @@ def new(
 
     for path in write_pattern(pattern, folder):
         note(f"wrote {path}")
-    first = next((run for name, run in _RUNS.items() if (folder / name).is_dir()), _DRAWS)
+    first = _RUNS.get(pattern.strip().lower().replace("_", "-"), _DRAWS)
     note(f"Next: cd {folder} && asbuilt check && {first}")

@@ -37,7 +37,10 @@ def process(
     form: Annotated[str, typer.Option("--format", help="text, json or markdown.")] = "text",
     blueprint: OptionalBlueprint = None,
 ) -> None:
-    """Rank pages over text, tables and pictures, tell documents apart, or answer from pages."""
+    """Rank pages, tell documents apart, or answer from pages.
+
+    Goes over text, tables and pictures of pages, with the processor of the blueprint.
+    """
     from asbuilt.modalities import Task
 
     asked = {"retrieve": rank, "answer": answer, "classify": classify}

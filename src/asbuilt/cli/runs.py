@@ -58,7 +58,10 @@ def replay(
     run: Annotated[str, typer.Argument(help="A run that ended.", metavar="RUN")],
     blueprint: BlueprintOption = _DEFAULT,
 ) -> None:
-    """Do a run again from its log alone, without models, tools or people, and compare the result."""
+    """Do a run again from its log alone, and compare the result.
+
+    No model, no tool and no person is asked.
+    """
     from asbuilt.system import System
 
     with System.load(blueprint) as system:

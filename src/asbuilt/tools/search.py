@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
@@ -27,12 +28,21 @@ class PassageTool(Tool, Protocol):
 class SearchTool:
     """Lets the model search the documents again, in words of its own.
 
-    Give each of several search tools a `name` of its own.
+    Give each of several search tools a `name` of its own. A result is text, each passage under its source,
+    or with `form` "json" a list of objects with source and text, for agents that take it apart.
     """
 
-    def __init__(self, *, retriever: Retriever, top_k: int = 3, name: str = "search") -> None:
+    def __init__(
+        self,
+        *,
+        retriever: Retriever,
+        top_k: int = 3,
+        name: str = "search",
+        form: Literal["text", "json"] = "text",
+    ) -> None:
         self._retriever = retriever
         self._top_k = top_k
+        self._form = form
         self._arguments = Arguments(_search)
         self._spec = ToolSpec(name, summary(_search), self._arguments.schema)
 
@@ -51,8 +61,11 @@ class SearchTool:
         return self._retriever.retrieve(self._arguments.parse(arguments)["query"], top_k=self._top_k)
 
     def call(self, arguments: Mapping[str, Any], *, key: str = "") -> str:
-        """The passages found, each under its source."""
+        """The passages found, each with its source."""
         hits = self.find(arguments)
+        if self._form == "json":
+            found = [{"source": hit.chunk.source, "text": hit.chunk.text} for hit in hits]
+            return json.dumps(found, ensure_ascii=False)
         return "\n\n".join(f"{hit.chunk.source}:\n{hit.chunk.text}" for hit in hits) or "Nothing was found."
 
 
