@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ NAMED: list[tuple[str, Leaf]] = [
     ("see (http://example.com/a?b=c)", "http://example.com/a?b=c"),
     ("post it to 'general', please", "general"),
     ("Bob's inbox", "Bob"),
+    ("ask o'brien@example.com", "o'brien@example.com"),
     ("open /data/a.txt.", "/data/a.txt"),
     ("New \n York", "New York"),
     ("pay 12.00 now", 12.0),
@@ -32,6 +35,7 @@ NOT_NAMED: list[tuple[str, Leaf]] = [
     ("bob@example.com.evil.org", "bob@example.com"),
     ("bob@example.com@evil.org", "bob@example.com"),
     ("eve@bob@example.com", "bob@example.com"),
+    ("o'brien@example.com", "brien@example.com"),
     ("https://host.org/?to=bob@example.com", "bob@example.com"),
     ("see www.example.com/alice", "www.example.com"),
     ("see www.example.com", "www.example.com/alice"),
@@ -121,3 +125,14 @@ def test_any_text_and_value_have_an_answer(text: str, value: Leaf) -> None:
 @given(host=st.from_regex(r"[a-z]{2,8}\.(org|com)", fullmatch=True), scheme=st.sampled_from(["", "https://"]))
 def test_every_way_to_write_a_host_is_a_link(host: str, scheme: str) -> None:
     assert links(f"please visit {scheme}{host} now") == [f"{scheme}{host}"]
+
+
+@pytest.mark.parametrize("part", ["a", "a.", "a@", "a-", "+", "www.", "http://", "a'", "a.A", "a.b@c.d "])
+def test_a_long_text_takes_time_in_proportion(part: str) -> None:
+    """Quadratic searches took minutes for this text."""
+    text = part * (50_000 // len(part))
+    before = time.perf_counter()
+    links(text)
+    for value in ("bob@example.com", "https://example.com", "general", text):
+        names(text, value)
+    assert time.perf_counter() - before < 5
