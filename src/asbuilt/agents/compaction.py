@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -12,6 +14,8 @@ __all__ = ["compacted"]
 
 _KEPT = 4
 """The last messages stay whole: the model is in the middle of what they say."""
+_FRAME_TOKENS = 64
+"""More than any chat template puts around a message or a call."""
 
 
 def compacted(
@@ -22,36 +26,61 @@ def compacted(
 ) -> Sequence[Message]:
     """The messages, or, where they have more than `limit` tokens, as many of them as fit.
 
-    The first two (system, task) and the last four stay. Results of tools are left out before whole
-    rounds are, the oldest first; a call and its results stay or go together. The same messages give
-    the same. Raises LimitError when even that is too long.
+    All up to the first of the user's, and the last four, stay as they are. Between them a line takes the
+    place of each result of a tool, the oldest first, and no more than it takes; if that is not enough,
+    whole rounds go, the oldest first. A call and its results stay or go together. The same messages
+    give the same. Raises LimitError when even that is too long.
     """
-    # A character is at most one token, in any tokenizer of bytes: most transcripts need no count.
-    if sum(len(each.content) + 64 for each in messages) <= limit or count(messages) <= limit:
+    # Most transcripts need no count.
+    if _most_tokens(messages) <= limit or count(messages) <= limit:
         return messages
-    kept = list(messages)
-    for place in range(2, max(2, len(kept) - _KEPT)):
-        if kept[place].role == "tool" and len(kept[place].content) > len(_left_out(kept[place])):
-            kept[place] = replace(kept[place], content=_left_out(kept[place]))
-            if count(kept) <= limit:
-                return kept
-    while (end := _round_end(kept)) is not None:
-        del kept[2:end]
-        if count(kept) <= limit:
-            return kept
-    raise LimitError(
-        f"the transcript has {count(kept)} tokens at its shortest; {limit} fit into the context.",
-        hint="Give the model a longer context, or make the subtask smaller.",
+    first, end = _head(messages), _tail(messages)
+    results = [place for place in range(first, end) if _shorter(messages[place]) != messages[place]]
+    rounds = [place for place in range(first + 1, end + 1) if messages[place].role != "tool"]
+
+    def after(steps: int) -> list[Message]:
+        """The messages when so many steps are taken, first all those of `results`, then of `rounds`."""
+        left_out = set(results[:steps])
+        kept = [_shorter(each) if place in left_out else each for place, each in enumerate(messages)]
+        return kept[:first] + kept[rounds[steps - len(results) - 1] if steps > len(results) else first :]
+
+    most = len(results) + len(rounds)
+    # More steps are fewer tokens, so that the first of them that fit are found by halving.
+    steps = bisect_left(range(1, most + 1), True, key=lambda each: count(after(each)) <= limit) + 1
+    if steps > most:
+        shortest = count(after(most))
+        raise LimitError(
+            f"the transcript has {shortest:,} tokens at its shortest; {limit:,} fit into the context.",
+            hint="Give the model a longer context, or make the subtask smaller.",
+        )
+    return after(steps)
+
+
+def _most_tokens(messages: Sequence[Message]) -> int:
+    """No tokenizer makes more of the messages: a token has at least one byte."""
+    texts = [each.content for each in messages]
+    texts += [json.dumps(dict(call.arguments)) + call.name for each in messages for call in each.tool_calls]
+    return sum(_FRAME_TOKENS + len(text.encode("utf-8", "surrogatepass")) for text in texts)
+
+
+def _head(messages: Sequence[Message]) -> int:
+    """How many messages there are up to the first of the user's, with it."""
+    return next((place + 1 for place, each in enumerate(messages) if each.role == "user"), len(messages))
+
+
+def _tail(messages: Sequence[Message]) -> int:
+    """Where the last messages begin: never with a result whose call comes before them."""
+    place = max(_head(messages), len(messages) - _KEPT)
+    while place > 0 and place < len(messages) and messages[place].role == "tool":
+        place -= 1
+    return place
+
+
+def _shorter(message: Message) -> Message:
+    """A line in the place of a tool's result, where that is shorter."""
+    line = f"[result of {message.name} left out: {len(message.content):,} characters; call again to see it]"
+    return (
+        replace(message, content=line)
+        if message.role == "tool" and len(line) < len(message.content)
+        else message
     )
-
-
-def _left_out(message: Message) -> str:
-    return f"[result of {message.name} left out: {len(message.content):,} characters; call again to see it]"
-
-
-def _round_end(messages: Sequence[Message]) -> int | None:
-    """Where the oldest round after the task ends; None when nothing but the last messages is left."""
-    end = 3
-    while end < len(messages) and messages[end].role == "tool":
-        end += 1
-    return end if end <= len(messages) - _KEPT else None
