@@ -35,6 +35,7 @@ class RunKeeper:
         self._store = store
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._news: dict[str, asyncio.Event] = {}
+        self._again: set[str] = set()
 
     async def start(self, task: str, plan: Plan | None) -> str:
         """Begin a run; returns its name as soon as it is in the catalogue. Raises UserError."""
@@ -44,8 +45,10 @@ class RunKeeper:
         return first.run
 
     def resume(self, run: str) -> None:
-        """Go on with a run, if nobody here works on it."""
-        if run not in self._tasks:
+        """Go on with a run; one that is worked on here is looked at once more when it comes to rest."""
+        if run in self._tasks:
+            self._again.add(run)
+        else:
             self._keep(run, self._orchestrator.resume(run))
 
     async def go_on(self) -> None:
@@ -82,9 +85,14 @@ class RunKeeper:
 
     async def _worked(self, run: str, events: AsyncIterator[RunEvent]) -> None:
         try:
-            async with aclosing(cast("AsyncGenerator[RunEvent, None]", events)) as stream:
-                async for _ in stream:
-                    self._tell(run)
+            while True:
+                async with aclosing(cast("AsyncGenerator[RunEvent, None]", events)) as stream:
+                    async for _ in stream:
+                        self._tell(run)
+                if run not in self._again:
+                    return
+                self._again.discard(run)
+                events = self._orchestrator.resume(run)
         except BugError:
             _log.exception("run %s stopped", run)
         except AsbuiltError as error:
