@@ -138,6 +138,7 @@ _SHIPPED: dict[str, str] = {
     "router/pages": "asbuilt.multimodal.router:PageRouter",
     "vision-encoder/page-features": "asbuilt.multimodal.page_features:PageFeaturesEncoder",
     "vision-encoder/onnx": "asbuilt.multimodal.onnx_clip:OnnxClipEncoder",
+    "vision-encoder/described": "asbuilt.multimodal.described:DescribedEncoder",
     "fusion/weighted": "asbuilt.multimodal.fusion:WeightedFusion",
     "head/retrieve": "asbuilt.multimodal.retrieve:RetrieveHead",
     "head/classify": "asbuilt.multimodal.classify:ClassifyHead",
