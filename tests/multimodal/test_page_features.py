@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,17 +16,23 @@ from asbuilt.documents.pdf import PdfReader
 from asbuilt.documents.render import page_picture
 from asbuilt.multimodal.page_features import PageFeaturesEncoder
 from asbuilt.pages import PageLayout
-from asbuilt.roles import VisionEncoder
 from asbuilt.testing.sketch import sketch_page
+from asbuilt.testing.vision_encoder_contract import VisionEncoderContract
 
 ENCODER = PageFeaturesEncoder()
 PAGE = sketch_page("A heading\n\nWords on a page\nand 12.50 more")
 
 
-def test_plays_the_role_and_says_what_it_is() -> None:
-    assert isinstance(ENCODER, VisionEncoder)
+class TestContract(VisionEncoderContract):
+    reads = False
+
+    @pytest.fixture
+    def make(self) -> Callable[[], Any]:
+        return PageFeaturesEncoder
+
+
+def test_it_says_that_there_is_no_model() -> None:
     assert "no model is behind it" in ENCODER.describes
-    assert ENCODER.encode_query("anything") is None
 
 
 def test_vectors_have_one_length_with_and_without_a_picture() -> None:
