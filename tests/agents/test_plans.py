@@ -174,6 +174,23 @@ def test_ordered_puts_inputs_first_and_is_stable(plan: Plan) -> None:
     assert ordered(found) == found
 
 
+def test_a_dense_plan_of_a_thousand_takes_no_time() -> None:
+    ids = [f"s{number}" for number in range(MAX_SUBTASKS)]
+    subtasks = [Subtask(name, "writer", "Do", tuple(ids[:number])) for number, name in enumerate(ids)]
+    plan = Plan("task", tuple(reversed(subtasks)), ids[-1])
+    began = time.perf_counter()
+    assert check_plan(plan, agents=AGENTS) == ()
+    assert ordered(plan).subtasks == tuple(subtasks)
+    assert critical_path(ordered(plan))["s0"] == MAX_SUBTASKS
+    assert show_plan(plan, AGENTS).count(": writer\n") == MAX_SUBTASKS
+    assert time.perf_counter() - began < 10
+
+
+def test_a_plan_with_a_cycle_can_be_shown() -> None:
+    looped = replace(PLAN, subtasks=(replace(FIND, inputs=("write",)), WRITE))
+    assert "0.  find: researcher\n" in show_plan(looped, AGENTS)
+
+
 @given(graphs())
 def test_the_critical_path_is_one_more_than_the_longest_after_it(plan: Plan) -> None:
     lengths = critical_path(ordered(plan))

@@ -6,10 +6,11 @@ import json
 import math
 import re
 import textwrap
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 from itertools import islice
 from typing import Any, get_args
 
@@ -88,9 +89,8 @@ def _subtask_faults(
         yield f"the id must be 1 to 64 of a-z, 0-9 and hyphens, not {subtask.id!r}"
     if not subtask.instruction.strip():
         yield "the instruction is empty"
-    for name in subtask.inputs:
-        if name not in ids:
-            yield f"input {name!r} is no subtask{_meant(name, ids)}"
+    for name in sorted(set(subtask.inputs) - set(ids)):
+        yield f"input {name!r} is no subtask{_meant(name, ids)}"
     for what, names in (("input", subtask.inputs), ("tool", subtask.tools)):
         yield from (f"{what} {name!r} is named twice" for name, count in Counter(names).items() if count > 1)
     yield from _agent_faults(subtask, agents) if agents is not None else ()
@@ -146,22 +146,32 @@ def _meant(word: str, allowed: Sequence[str]) -> str:
 def ordered(plan: Plan) -> Plan:
     """The plan with each subtask after those that it takes from, and otherwise as written. The plan must
     be without faults."""
-    done: set[str] = set()
-    left, found = list(plan.subtasks), []
-    while left:
-        ready = next(each for each in left if set(each.inputs) <= done)
-        left.remove(ready)
-        found.append(ready)
-        done.add(ready.id)
-    return replace(plan, subtasks=tuple(found))
+    return replace(plan, subtasks=tuple(_in_order(plan)))
+
+
+def _in_order(plan: Plan) -> Iterator[Subtask]:
+    """Always the first as written of those whose inputs have come; those that wait for ever never come."""
+    waits = [len(set(each.inputs)) for each in plan.subtasks]
+    takers = defaultdict(list)
+    for place, subtask in enumerate(plan.subtasks):
+        for name in set(subtask.inputs):
+            takers[name].append(place)
+    ready = [place for place, number in enumerate(waits) if number == 0]
+    while ready:
+        subtask = plan.subtasks[heappop(ready)]
+        yield subtask
+        for place in takers.pop(subtask.id, ()):
+            waits[place] -= 1
+            if waits[place] == 0:
+                heappush(ready, place)
 
 
 def critical_path(plan: Plan) -> dict[str, int]:
     """How many subtasks the longest way from each to an end has, itself counted. The plan is ordered."""
-    lengths: dict[str, int] = {}
+    lengths = {subtask.id: 1 for subtask in plan.subtasks}
     for subtask in reversed(plan.subtasks):
-        after = [lengths[each.id] for each in plan.subtasks if subtask.id in each.inputs]
-        lengths[subtask.id] = 1 + max(after, default=0)
+        for name in subtask.inputs:
+            lengths[name] = max(lengths[name], 1 + lengths[subtask.id])
     return lengths
 
 
@@ -278,12 +288,8 @@ def _effect_words(plan: Plan, effects: Mapping[str, Effect]) -> str:
 def _stages(plan: Plan) -> dict[str, int]:
     """How long the longest way to each subtask is, itself counted; those of a cycle are not in it."""
     stages: dict[str, int] = {}
-    for _ in plan.subtasks:
-        for subtask in plan.subtasks:
-            if all(name in stages for name in subtask.inputs):
-                stages[subtask.id] = 1 + max((stages[name] for name in subtask.inputs), default=0)
-        if len(stages) == len(plan.subtasks):
-            break
+    for subtask in _in_order(plan):
+        stages[subtask.id] = 1 + max((stages[name] for name in subtask.inputs), default=0)
     return stages
 
 
