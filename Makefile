@@ -1,6 +1,7 @@
 # Two commands set up everything on a machine with Python 3.11+ and make:
 #   make demo    install, ingest the AWS CLI examples, ask a question
 #   make documents   install, make documents and take values out of them
+#   make swarm   install, have agents research a question and bring a cited report
 #   make test    everything that CI runs
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,13 +9,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 EXAMPLE := examples/aws-assistant
 
-.PHONY: demo documents test check lint types layers unit lock clean
+.PHONY: demo documents swarm test check lint types layers unit lock clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python $(EXAMPLE)/demo.py
 
 documents: $(VENV)/.installed
 	@$(BIN)/python examples/documents/run_all.py
+
+swarm: $(VENV)/.installed
+	@$(BIN)/python examples/swarm/demo.py
 
 test: lint types layers
 	$(BIN)/python -m pytest
@@ -59,4 +63,4 @@ lock:
 	  requirements/starter-models.in -o requirements/starter-models.txt
 
 clean:
-	rm -rf $(VENV) $(EXAMPLE)/.asbuilt examples/documents/.asbuilt examples/documents/made examples/documents/out
+	rm -rf $(VENV) $(EXAMPLE)/.asbuilt examples/swarm/.asbuilt examples/documents/.asbuilt examples/documents/made examples/documents/out

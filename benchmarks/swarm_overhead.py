@@ -265,25 +265,24 @@ def peer(python: str, name: str, url: str, steps: int) -> tuple[float, str]:
     return float(done.stdout), done.stderr
 
 
+_PEAK = "int(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1]) / 1024"
+
+
 def imports(python: str, module: str) -> tuple[float, float]:
-    """Milliseconds and MiB that importing takes, in a fresh process."""
+    """Milliseconds and peak MiB that importing takes, in a fresh process."""
     script = (
-        f"import resource, time; began = time.perf_counter(); import {module}; "
-        "print(1000 * (time.perf_counter() - began), "
-        "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        f"import time; began = time.perf_counter(); import {module}; "
+        f"print(1000 * (time.perf_counter() - began), {_PEAK})"
     )
     done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=True)
     took, memory = done.stdout.split()
     return float(took), float(memory)
 
 
-async def live_agents(url: str, agents: int) -> float:
-    """MiB that a run of so many agents takes at its peak beyond that of one, each waiting for its model."""
-    import resource
-
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    await asbuilt_run(url, 1, agents=agents)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+def live_peak(url: str, agents: int) -> float:
+    """Peak MiB of a process that runs so many agents at once, all but one of them waiting for the model."""
+    command = [sys.executable, __file__, "--live", str(agents), "--url", url]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 async def measure(peers: str | None) -> None:
@@ -320,7 +319,8 @@ async def measure(peers: str | None) -> None:
             print(f"| LangGraph + SQLite | {bytes_a_step['LangGraph + SQLite']:.0f} | {four:.0f} |")
         wide = [(await asbuilt_run(url, 1, agents=_WIDE))[0] for _ in range(3)]
         print(f"\n{_WIDE}-wide fan-out, one step each: {statistics.median(wide):.2f} s")
-        print(f"{_LIVE} live agents: {await live_agents(url, _LIVE):.0f} MiB more")
+        one, many = [await asyncio.to_thread(live_peak, url, agents) for agents in (1, _LIVE)]
+        print(f"{_LIVE} live agents: {many:.0f} MiB at the peak, one agent: {one:.0f} MiB")
     print("\n| import | ms | MiB |\n|---|---:|---:|")
     modules = [(sys.executable, "asbuilt"), (sys.executable, "asbuilt.system")]
     modules += (
@@ -338,11 +338,16 @@ def main() -> None:
     parser.add_argument("--peers", help="a Python that has langgraph, langchain-openai and pydantic-ai")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--peer", choices=tuple(_PEERS), help=argparse.SUPPRESS)
+    parser.add_argument("--live", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--steps", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         asyncio.run(serve())
+    elif options.live:
+        asyncio.run(asbuilt_run(options.url, 1, agents=options.live))
+        with Path("/proc/self/status").open() as status:
+            print(int(next(line for line in status if line.startswith("VmHWM")).split()[1]) / 1024)
     elif options.peer:
 
         async def twice() -> float:
