@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from asbuilt.pages import PageLayout
 from asbuilt.resources.demand import Assumptions
 from asbuilt.testing.fake_embedder import FakeEmbedder
 from asbuilt.testing.vision_encoder_contract import VisionEncoderContract, painted
+from asbuilt.types import Matrix
 
 PAGE = PageLayout(1, 595, 842)
 RED, BLUE = painted((200, 30, 30)), painted((30, 30, 200))
@@ -72,6 +73,17 @@ def test_what_the_model_wrote_is_kept_and_embedded(server: Endpoint, encoder: De
     assert "Authorization" not in headers
     assert (body["model"], body["max_tokens"], body["temperature"]) == ("a-vlm", 99, 0.0)
     assert [part["type"] for part in body["messages"][0]["content"]] == ["text", "image_url"]
+
+
+def test_a_query_is_embedded_as_one(server: Endpoint) -> None:
+    class TwoKinds(FakeEmbedder):
+        def embed(self, texts: Sequence[str], *, kind: Literal["passage", "query"] = "passage") -> Matrix:
+            return super().embed([f"{kind}: {text}" for text in texts])
+
+    encoder = DescribedEncoder(embedder=TwoKinds(), base_url=server.url, model="m")
+    vector = encoder.encode_query("red")
+    assert vector is not None
+    np.testing.assert_array_equal(vector, FakeEmbedder().embed(["query: red"])[0])
 
 
 def test_a_page_is_described_once(server: Endpoint, encoder: DescribedEncoder) -> None:

@@ -76,6 +76,8 @@ def test_graphs_are_found_in_the_folder_and_in_its_onnx(tmp_path: Path) -> None:
     write_graph(tmp_path / "onnx" / "vision_model_quantized.onnx")
     with pytest.raises(NotFoundError, match=r"vision_model_quantized\.onnx with text_model_quantized\.onnx"):
         graph_files(tmp_path, variant="quantized")
+    write_graph(tmp_path / "model.onnx")
+    assert graph_files(tmp_path) == (tmp_path / "model.onnx",) * 2
     write_graph(tmp_path / "onnx" / "text_model_quantized.onnx")
     assert graph_files(tmp_path, variant="quantized")[1].name == "text_model_quantized.onnx"
 
@@ -129,6 +131,20 @@ def test_a_clip_that_was_exported_without_its_projections_is_refused(tmp_path: P
     write_graph(tmp_path / "text_model.onnx", sides="text", outputs=("text_embeds",))
     with pytest.raises(UserError, match=r"must have image_embeds\. Export the model with its projections"):
         opened(tmp_path)
+
+
+def test_one_graph_must_say_which_of_its_outputs_is_the_picture(tmp_path: Path) -> None:
+    write_siglip(tmp_path)
+    (tmp_path / "onnx" / "text_model.onnx").unlink()
+    write_graph(tmp_path / "model.onnx", outputs=("pooler_output", "text_embeds"))
+    with pytest.raises(UserError, match=r"outputs pooler_output, text_embeds; it must have image_embeds\."):
+        opened(tmp_path)
+
+
+def test_a_vector_without_a_length_is_refused(tmp_path: Path) -> None:
+    encoder = opened(stated(write_clip(tmp_path), do_normalize=False))
+    with pytest.raises(UserError, match=r"the model's image_embeds has the length 0\.0"):
+        encoder.encode(np.zeros((20, 20, 3), np.uint8), PAGE)
 
 
 def test_two_graphs_are_taken_before_one(tmp_path: Path) -> None:
@@ -214,6 +230,17 @@ def test_all_of_a_page_is_squeezed_where_nothing_is_cut(tmp_path: Path) -> None:
 def test_sizes(tmp_path: Path, changes: dict[str, Any], shape: tuple[int, int]) -> None:
     steps = picture_steps(stated(write_clip(tmp_path), **changes))
     assert steps.apply(np.zeros((64, 32, 3), np.uint8)).shape == (1, 3, *shape)
+
+
+def test_pixels_are_resampled_as_it_is_stated(tmp_path: Path) -> None:
+    write_clip(tmp_path)
+    stripes = np.zeros((160, 160, 3), np.uint8)
+    stripes[::2] = 255
+    nearest, box = (picture_steps(stated(tmp_path, resample=number)).apply(stripes) for number in (0, 4))
+    assert np.unique(nearest).size == 1
+    np.testing.assert_allclose(box, 0, atol=0.01)
+    assert abs(nearest[0, 0, 0, 0]) == pytest.approx(1)
+    assert picture_steps(stated(tmp_path, resample=None)) == picture_steps(stated(tmp_path, resample=3))
 
 
 def test_a_long_strip_stays_small(tmp_path: Path) -> None:

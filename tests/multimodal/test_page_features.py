@@ -68,18 +68,20 @@ def test_the_place_and_the_colour_of_ink_tell_pages_apart() -> None:
 
 @pytest.mark.slow
 def test_pages_of_one_kind_and_layout_are_nearest_to_each_other() -> None:
-    vectors, names = [], []
+    names, vectors = [], []
     reader = PdfReader()
-    for kind in ("invoice", "receipt", "contract"):
+    # Receipts look the same in all layouts but for their words.
+    for kind in ("invoice", "contract", "form"):
         for layout in BUILDING:
-            for seed in (1, 2):
+            for seed in (1, 2, 3):
                 data = make(kind, layout, seed).data
                 page = next(iter(reader.pages(data, name="x.pdf")))
                 sight = ENCODER.encode(page_picture(data, name="x.pdf", page=page, dpi=72), page)
                 assert sight is not None
                 vectors.append(sight.vector)
-                names.append(f"{kind} {layout.name}")
+                names.append((kind, layout.name))
     near = np.array(vectors) @ np.array(vectors).T
     np.fill_diagonal(near, -1)
-    right = sum(names[row.argmax()] == name for row, name in zip(near, names, strict=True))
-    assert right >= 0.9 * len(names)
+    found = [names[row.argmax()] for row in near]
+    assert all(one[0] == other[0] for one, other in zip(found, names, strict=True))
+    assert sum(one == other for one, other in zip(found, names, strict=True)) >= 0.9 * len(names)

@@ -111,6 +111,12 @@ def test_pieces_of_a_long_table_have_its_header_and_whole_rows() -> None:
     assert all(len(piece.text.replace("|", "").split()) <= PASSAGE_WORDS for piece in pieces)
 
 
+def test_a_piece_is_filled() -> None:
+    rows = [["Item", "Sum"], *([f"a b {number}", "1.00"] for number in range(23))]
+    pieces = [part for part in parts_of(sketch_table(rows)) if part.modality == "table"]
+    assert [len(piece.rows) for piece in pieces] == [23, 2]  # 2 words and 22 rows of 4 are 90
+
+
 def test_a_row_that_is_longer_than_a_piece_stays_whole() -> None:
     long = " ".join(["word"] * 200)
     page = sketch_table([["Item", "Text"], ["a", long], ["b", "short"]])
