@@ -11,13 +11,14 @@ from typing import Any
 import jsonschema
 import pytest
 
+from asbuilt.agents.checks import check_faults
 from asbuilt.agents.model_planner import ModelPlanner
 from asbuilt.agents.plans import check_plan
 from asbuilt.errors import UserError
 from asbuilt.generation.llama_cpp import LlamaCppGenerator
 from asbuilt.registry import signature
 from asbuilt.roles import Planner
-from asbuilt.runs import AgentCard, Budget, CheckSpec, Plan, Subtask, ToolCard
+from asbuilt.runs import AgentCard, CheckSpec, Plan, Subtask, ToolCard
 from asbuilt.testing.scripted_generator import ScriptedGenerator
 from asbuilt.types import Event, GenerationOptions, Message, TextDelta
 
@@ -26,17 +27,16 @@ AGENTS = (
     AgentCard("writer", "Writes reports"),
 )
 FIND = {
-    "id": "step-1",
     "agent": "finder",
     "instruction": "Find how long messages stay",
     "inputs": [],
     "tools": ["search"],
     "checks": [{"name": "cites", "arguments": {"sources": 1}}],
 }
-WRITE = {"id": "step-2", "agent": "writer", "instruction": "Write it", "inputs": ["step-1"], "checks": []}
-SOUND = {"subtasks": [WRITE, FIND], "output": "step-2"}
-LOST = {"subtasks": [FIND, WRITE], "output": "step-1"}
-LOOPED = {"subtasks": [{**FIND, "inputs": ["step-2"]}, WRITE], "output": "step-2"}
+WRITE = {"agent": "writer", "instruction": "Write it", "inputs": ["step-1"], "tools": [], "checks": []}
+SOUND = {"step-1": FIND, "step-2": WRITE, "step-3": None}
+LOST = {"step-1": FIND, "step-2": {**WRITE, "inputs": []}, "step-3": None}
+LOOPED = {"step-1": {**FIND, "inputs": ["step-2"]}, "step-2": WRITE}
 
 
 def planned(generator: ScriptedGenerator, task: str = "Report on queues", **config: Any) -> Plan:
@@ -89,17 +89,21 @@ def test_what_the_model_is_asked() -> None:
     ("plain", "fits"),
     [
         (SOUND, True),
-        (LOOPED, True),
-        ({**SOUND, "output": "step-4"}, False),
+        (LOST, True),
+        ({**SOUND, "step-3": {**WRITE, "inputs": ["step-2", "step-1"]}}, True),
+        (LOOPED, False),
+        ({**SOUND, "step-3": {**WRITE, "inputs": ["step-3"]}}, False),
+        ({**SOUND, "step-4": None}, False),
+        ({**SOUND, "step-1": None}, False),
+        ({"step-1": FIND, "step-2": WRITE}, False),
         ({**SOUND, "task": "another"}, False),
-        ({"subtasks": [], "output": "step-1"}, False),
-        ({"subtasks": [FIND] * 4, "output": "step-1"}, False),
-        ({"subtasks": [{**FIND, "agent": "boss"}], "output": "step-1"}, False),
-        ({"subtasks": [{**FIND, "tools": ["send"]}], "output": "step-1"}, False),
-        ({"subtasks": [{**WRITE, "tools": ["search"]}], "output": "step-1"}, False),
-        ({"subtasks": [{**FIND, "inputs": ["step-9"]}], "output": "step-1"}, False),
-        ({"subtasks": [{**FIND, "checks": [{"name": "cites", "arguments": {}}]}], "output": "step-1"}, False),
-        ({"subtasks": [{**FIND, "checks": [{"name": "good", "arguments": {}}]}], "output": "step-1"}, False),
+        ({**SOUND, "step-1": {**FIND, "agent": "boss"}}, False),
+        ({**SOUND, "step-1": {**FIND, "tools": ["send"]}}, False),
+        ({**SOUND, "step-1": {**FIND, "instruction": ""}}, False),
+        ({**SOUND, "step-2": {**WRITE, "tools": ["search"]}}, False),
+        ({**SOUND, "step-1": {**FIND, "checks": [{"name": "cites", "arguments": {"sources": 9}}]}}, False),
+        ({**SOUND, "step-1": {**FIND, "checks": [{"name": "cites", "arguments": {}}]}}, False),
+        ({**SOUND, "step-1": {**FIND, "checks": [{"name": "good", "arguments": {}}]}}, False),
     ],
 )
 def test_the_schema_lets_through_only_what_there_is(plain: object, fits: bool) -> None:
@@ -115,12 +119,15 @@ def test_the_schema_lets_through_only_what_there_is(plain: object, fits: bool) -
     ("bad", "told"),
     [
         (LOOPED, "subtasks wait for each other: step-1 -> step-2 -> step-1"),
-        (LOST, "the result of subtask 'step-2' reaches neither the output"),
+        (LOST, "the result of subtask 'step-1' reaches neither the output"),
         ("Sure! Here is the plan:", "the reply is not JSON"),
         ("[1]", "the reply must be a JSON object"),
         ("[" * 100_000, "the reply is not JSON"),
-        ({"subtasks": "all", "output": "step-1"}, "subtasks: Input should be a valid"),
-        ({"subtasks": [{**FIND, "agent": "findr"}], "output": "step-1"}, "did you mean 'finder'?"),
+        ("{}", "the plan has no subtask"),
+        ({"step-1": "Find it"}, "subtasks.0: "),
+        ({"step-1": {**FIND, "id": "x", "inputs": 1}}, "subtasks.0.inputs: "),
+        ({"Step 1": FIND}, "the id must be 1 to 64 of a-z"),
+        ({"step-1": {**FIND, "agent": "findr"}}, "did you mean 'finder'?"),
     ],
 )
 def test_a_bad_plan_goes_back_with_its_faults(bad: object, told: str) -> None:
@@ -144,7 +151,7 @@ def test_a_plan_that_stays_bad_is_refused_with_its_faults() -> None:
     with pytest.raises(UserError) as caught:
         planned(generator)
     assert len(generator.requests) == 3
-    assert "still has faults after 2 repairs: the result of subtask 'step-2' reaches" in str(caught.value)
+    assert "still has faults after 2 repairs: the result of subtask 'step-1' reaches" in str(caught.value)
     assert "planner/template" in caught.value.hint
 
 
@@ -155,9 +162,18 @@ def test_a_reply_that_is_cut_off_says_so() -> None:
     assert len(generator.requests) == 2
 
 
-def test_a_budget_is_not_the_models_to_give() -> None:
-    assert planned(scripted({**SOUND, "budget": {"tokens": 10**12}, "task": "other"})).budget == Budget()
-    assert planned(scripted({**SOUND, "task": "other"})).task == "Report on queues"
+def test_every_check_of_the_schema_is_sound() -> None:
+    generator = scripted(SOUND)
+    planned(generator)
+    schema: Any = generator.requests[0][1].json_schema
+    offered = schema["properties"]["step-1"]["anyOf"][0]["properties"]["checks"]["items"]["anyOf"]
+    for shape in offered:
+        arguments = {
+            name: 1 if each["type"] == "integer" else ["word"]
+            for name, each in shape["properties"]["arguments"]["properties"].items()
+        }
+        assert list(check_faults(CheckSpec(shape["properties"]["name"]["enum"][0], arguments))) == []
+    assert len(offered) == 7
 
 
 class SilentGenerator(ScriptedGenerator):

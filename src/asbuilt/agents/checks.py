@@ -73,11 +73,12 @@ def check_faults(check: CheckSpec) -> Iterator[str]:
 
 
 def check_shape(name: str) -> dict[str, Any]:
-    """The JSON Schema of a check of that name, as a plan has it."""
+    """The JSON Schema of a check of that name, as a model may put it into a plan: what it demands can be
+    met. The name must be of `CHECKS`, and its check without a pattern or a schema."""
     parameters = _parameters(name)
     arguments = {
         "type": "object",
-        "properties": {key: dict(_SHAPES[each.annotation]) for key, each in parameters.items()},
+        "properties": {key: _argument_shape(key, each) for key, each in parameters.items()},
         "required": list(parameters),
         "additionalProperties": False,
     }
@@ -89,12 +90,14 @@ def check_shape(name: str) -> dict[str, Any]:
     }
 
 
-_SHAPES: Mapping[str, Mapping[str, Any]] = {
-    "int": {"type": "integer"},
-    "str": {"type": "string"},
-    "Sequence[str]": {"type": "array", "items": {"type": "string"}, "minItems": 1},
-    "Mapping[str, Any]": {"type": "object"},
-}
+_MOST = {"words": 2000, "sources": 5, "passages": 5}
+_TEXT = {"type": "string", "minLength": 1, "maxLength": 40}
+
+
+def _argument_shape(name: str, parameter: inspect.Parameter) -> dict[str, Any]:
+    if parameter.annotation == "int":
+        return {"type": "integer", "minimum": 1, "maximum": _MOST[name]}
+    return {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 5}
 
 
 def _parameters(name: str) -> dict[str, inspect.Parameter]:

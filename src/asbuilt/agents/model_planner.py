@@ -19,11 +19,12 @@ from asbuilt.types import Finished, GenerationOptions, Message
 __all__ = ["ModelPlanner"]
 
 _SYSTEM = (
-    "You split a task into as few subtasks as it needs, for the agents below, and answer with the plan as "
-    "JSON. An agent sees its instruction and the results of the subtasks that its inputs name, nothing "
-    "else: say all that it must know. Give it the tools that it needs, no others. Checks are what its "
-    "result must pass. The output is the subtask whose result answers the task; the results of all others "
-    "must lead to it."
+    "You split a task into as few steps as it needs, for the agents below, and answer with the plan as JSON: "
+    '{"step-1": {"agent", "instruction", "inputs", "tools", "checks"}, "step-2": ...}, null for a step that '
+    "the task does not need. An agent sees its instruction and the results of the earlier steps that its "
+    "inputs name, nothing else: say all that it must know. Give it the tools that it needs, no others. "
+    "Checks are what its result must pass. The result of the last step answers the task; the results of all "
+    "others must lead to it."
 )
 _CHECKS: Mapping[str, str] = {
     "not-empty": "says anything",
@@ -35,14 +36,17 @@ _CHECKS: Mapping[str, str] = {
     "no-new-numbers": "has only numbers that were found",
 }
 """Those that a model may choose, and what a result that passes does."""
+_INSTRUCTION_CHARS = 500
+_MOST_CHECKS = 2
 _FAULTS = 12
 """Faults that a model is told at once."""
 
 
 @component("planner/model")
 class ModelPlanner:
-    """A language model plans, through constrained JSON: it can name no agent, tool, check or id that
-    there is not. All that it reads is the task and what the blueprint says of the agents.
+    """A language model plans, through constrained JSON: it can name no agent, tool or check that there is
+    not, and take results of earlier steps only. All that it reads is the task and what the blueprint
+    says of the agents.
 
     A plan with faults goes back to it with them, at most `repairs` times; then it is refused. A reply
     has at most `max_tokens`, a plan at most `max_subtasks`; replies come within `timeout_s` together.
@@ -108,17 +112,22 @@ def _read(finished: Finished, task: str, agents: Sequence[AgentCard]) -> tuple[P
     if finished.reason == "length":
         return None, ("the reply was cut off: make the plan shorter",)
     try:
-        plain = json.loads(finished.message.content)
-    except (ValueError, RecursionError) as error:
-        return None, (f"the reply is not JSON: {error}",)
-    if not isinstance(plain, dict):
-        return None, ("the reply must be a JSON object",)
-    try:
-        plan = plan_from_plain({**plain, "task": task, "budget": {}})  # not the model's to give
+        plan = plan_from_plain(_plain(json.loads(finished.message.content), task))
     except UserError as error:
         return None, (error.message,)
+    except (ValueError, RecursionError) as error:
+        return None, (f"the reply is not JSON: {error}",)
     faults = check_plan(plan, agents=agents)
     return (None, faults) if faults else (ordered(plan), ())
+
+
+def _plain(steps: object, task: str) -> dict[str, Any]:
+    """The plan that the steps of a reply make: the last is the output."""
+    if not isinstance(steps, dict):
+        raise UserError("the reply must be a JSON object.")
+    needed = {name: step for name, step in steps.items() if step is not None}
+    subtasks = [{**step, "id": name} if isinstance(step, dict) else step for name, step in needed.items()]
+    return {"task": task, "subtasks": subtasks, "output": next(reversed(needed), "")}
 
 
 def _mended(faults: Sequence[str]) -> Message:
@@ -137,24 +146,29 @@ def _told(task: str, agents: Sequence[AgentCard]) -> str:
 
 
 def _shape(agents: Sequence[AgentCard], max_subtasks: int) -> dict[str, Any]:
-    """The JSON Schema of a plan for these agents, without what the user says: task and budgets."""
-    ids = {"type": "string", "enum": [f"step-{number}" for number in range(1, max_subtasks + 1)]}
-    return _object(
-        subtasks=_list({"anyOf": [_subtask_shape(agent, ids) for agent in agents]}, 1, max_subtasks),
-        output=ids,
-    )
+    """The JSON Schema of the steps of a plan for these agents. A cycle cannot be written in it."""
+    names = [f"step-{number}" for number in range(1, max_subtasks + 1)]
+    steps = {
+        name: {"anyOf": [_step_shape(agent, names[:number]) for agent in agents]}
+        for number, name in enumerate(names)
+    }
+    optional = {name: {"anyOf": [*step["anyOf"], {"type": "null"}]} for name, step in steps.items()}
+    return _object(**{**optional, names[0]: steps[names[0]]})
 
 
-def _subtask_shape(agent: AgentCard, ids: Mapping[str, Any]) -> dict[str, Any]:
-    tools = [tool.name for tool in agent.tools]
+def _step_shape(agent: AgentCard, earlier: Sequence[str]) -> dict[str, Any]:
     return _object(
-        id=ids,
         agent={"type": "string", "enum": [agent.name]},
-        instruction={"type": "string"},
-        inputs=_list(ids, 0, len(ids["enum"])),
-        **({"tools": _list({"type": "string", "enum": tools}, 0, len(tools))} if tools else {}),
-        checks=_list({"anyOf": [check_shape(name) for name in _CHECKS]}, 0, len(_CHECKS)),
+        instruction={"type": "string", "minLength": 1, "maxLength": _INSTRUCTION_CHARS},
+        inputs=_some(earlier),
+        tools=_some([tool.name for tool in agent.tools]),
+        checks={"type": "array", "items": {"anyOf": [*map(check_shape, _CHECKS)]}, "maxItems": _MOST_CHECKS},
     )
+
+
+def _some(names: Sequence[str]) -> dict[str, Any]:
+    items = {"type": "string", "enum": list(names)} if names else {"type": "string"}
+    return {"type": "array", "items": items, "maxItems": len(names)}
 
 
 def _object(**properties: Any) -> dict[str, Any]:
@@ -164,7 +178,3 @@ def _object(**properties: Any) -> dict[str, Any]:
         "required": list(properties),
         "additionalProperties": False,
     }
-
-
-def _list(items: Mapping[str, Any], least: int, most: int) -> dict[str, Any]:
-    return {"type": "array", "items": items, "minItems": least, "maxItems": most}
