@@ -81,7 +81,7 @@ def _reply(body: dict[str, Any]) -> bytes:
         delta = dict(message)
         if "tool_calls" in delta:
             delta["tool_calls"] = [{"index": 0, **call} for call in delta["tool_calls"]]
-        chunks = [
+        chunks: list[dict[str, Any]] = [
             {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
             {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]},
             {"choices": [], "usage": usage},
@@ -126,7 +126,7 @@ async def langgraph(url: str, steps: int, *, saved: bool) -> float:
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
     from langgraph.prebuilt import create_react_agent
 
-    @tool
+    @tool  # type: ignore[untyped-decorator, unused-ignore]
     def look(item: str) -> str:
         """Look."""
         return f"seen {item}"
@@ -158,7 +158,7 @@ async def pydantic_ai(url: str, steps: int) -> float:
     model = OpenAIChatModel(f"steps-{steps}", provider=OpenAIProvider(base_url=url, api_key="none"))
     agent = Agent(model)
 
-    @agent.tool_plain
+    @agent.tool_plain  # type: ignore[untyped-decorator, unused-ignore]
     def look(item: str) -> str:
         """Look."""
         return f"seen {item}"
@@ -329,8 +329,8 @@ async def measure(peers: str | None) -> None:
         else []
     )
     for python, module in modules:
-        found = [imports(python, module) for _ in range(3)]
-        print(f"| {module} | {statistics.median(each[0] for each in found):.0f} | {found[0][1]:.0f} |")
+        costs = [imports(python, module) for _ in range(3)]
+        print(f"| {module} | {statistics.median(each[0] for each in costs):.0f} | {costs[0][1]:.0f} |")
 
 
 def main() -> None:

@@ -170,9 +170,9 @@ EventKind = Literal[
     "failed",
     "ended",
 ]
-"""Of a run: started, resumed, planned, asked, decided, ended. Of a subtask, all others: "intended" is committed
-before a tool is called that changes something, "called" has its result, "in-doubt" says that a call
-may have taken effect, "undone" that one in doubt had not; "finished" and "failed" end a subtask."""
+"""Of a run: started, resumed, planned, asked, decided, ended. Of a subtask, all others: "intended" is
+committed before a tool is called that changes something, "called" has its result, "in-doubt" says that
+a call may have taken effect, "undone" that one in doubt had not; "finished" and "failed" end a subtask."""
 
 RunState = Literal["running", "waiting", "finished", "failed", "cancelled"]
 """A run that waits needs a person: its questions are in the inbox. One whose process died is

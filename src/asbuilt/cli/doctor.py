@@ -53,10 +53,20 @@ def _report() -> dict[str, Any]:
             "memory_gib": round(memory.total / 2**30, 1),
             "available_gib": round(memory.available / 2**30, 1),
         },
+        "sandbox": _sandbox(),
         "packages": [_package(name, "pip install asbuilt") for name in _PACKAGES],
         "extras": [_package(name, get, use) for name, (use, get) in _OPTIONAL.items()],
         "models": [asdict(model) for model in (*embedding_models(), *language_models())],
     }
+
+
+def _sandbox() -> dict[str, str]:
+    """What tools that run code are confined by, and why not by the others."""
+    from asbuilt.tools.sandbox.support import probe
+
+    support = probe()
+    reasons = {"landlock": support.landlock, "bubblewrap": support.bubblewrap}
+    return {name: f"not here: {reason}" if reason else "works" for name, reason in reasons.items()}
 
 
 def _package(name: str, get: str, use: str = "") -> dict[str, str]:
@@ -72,6 +82,9 @@ def _show(report: dict[str, Any]) -> None:
     typer.echo(
         f"{machine['cores']} cores, {machine['memory_gib']} GiB memory, {machine['available_gib']} GiB free"
     )
+    typer.echo("\nsandbox of tools that run code")
+    for mechanism, state in report["sandbox"].items():
+        typer.echo(f"  {mechanism:<16} {state}")
     for title in ("packages", "extras"):
         typer.echo(f"\n{title}")
         for row in report[title]:
