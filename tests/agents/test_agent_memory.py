@@ -157,7 +157,7 @@ def test_vectors_go_with_the_last_fact_of_their_text(tmp_path: Path) -> None:
         memory.remember([fact("queue b", scope="mine")])
     catalog = Catalog(file=tmp_path / "catalog.sqlite")
     catalog.open()
-    kept = catalog.agent_facts.kept(["shared", "mine"], model_id=embedder.model_id)
+    kept = catalog.agent_facts.texts(["shared", "mine"], model_id=embedder.model_id)
     assert all(each.vector is not None for each in kept)
     with catalog._database.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM embeddings").scalar_one() == 1

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from asbuilt.catalog import Catalog
-from asbuilt.catalog.agent_facts import KeptFact, fact_key
+from asbuilt.catalog.agent_facts import KeptText, fact_key
 from asbuilt.errors import LimitError, UserError
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
@@ -66,13 +66,12 @@ class CatalogMemory:
         if top_k < 1:
             raise UserError(f"top_k is {top_k}; it must be at least 1.")
         model_id = "" if self._embedder is None else self._embedder.model_id
-        kept = self._facts.kept(scopes, model_id=model_id)
+        kept = self._facts.texts(scopes, model_id=model_id)
         rankings = [_by_words(query, kept)]
         if self._embedder is not None and kept and query.strip():
             rankings.append(_by_meaning(self._embedder.embed([query], kind="query")[0], self._embedded(kept)))
         best = reciprocal_rank_fusion(each[: _CANDIDATES * top_k] for each in rankings)
-        by_id = {each.id: each.fact for each in kept}
-        return [by_id[each.id] for each in best[:top_k]]
+        return self._facts.facts([each.id for each in best[:top_k]])
 
     def _check(self, fact: Fact) -> None:
         if len(fact.text) > self._max_chars:
@@ -95,18 +94,18 @@ class CatalogMemory:
         rows = self._embedder.embed(texts, kind="passage")
         return {fact_key(text): row for text, row in zip(texts, rows, strict=True)}
 
-    def _embedded(self, kept: Sequence[KeptFact]) -> list[tuple[int, Vector]]:
+    def _embedded(self, kept: Sequence[KeptText]) -> list[tuple[int, Vector]]:
         """Each fact's vector; those that were kept without this embedder get theirs now."""
         assert self._embedder is not None
-        new = self._vectors(list(dict.fromkeys(each.fact.text for each in kept if each.vector is None)))
+        new = self._vectors(list(dict.fromkeys(each.text for each in kept if each.vector is None)))
         if new:
             self._facts.add_vectors(self._embedder.model_id, new)
         return [(each.id, new[each.key] if each.vector is None else each.vector) for each in kept]
 
 
-def _by_words(query: str, kept: Sequence[KeptFact]) -> list[ScoredId]:
+def _by_words(query: str, kept: Sequence[KeptText]) -> list[ScoredId]:
     """The facts that have a word of the query, scored as `Index` says."""
-    facts = [(each.id, *_terms(each.fact.text)) for each in kept]
+    facts = [(each.id, *_terms(each.text)) for each in kept]
     lengths = [length for _, _, length in facts if length]
     mean = sum(lengths) / max(1, len(lengths))
     scores: defaultdict[int, float] = defaultdict(float)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -15,17 +14,20 @@ from asbuilt.catalog.database import Database
 from asbuilt.runs import Fact, Label
 from asbuilt.types import Vector
 
-__all__ = ["AgentFacts", "KeptFact", "fact_key"]
+__all__ = ["AgentFacts", "KeptText", "fact_key"]
 
 
-@dataclass(frozen=True, slots=True)
-class KeptFact:
-    """A fact; ids grow in the order of keeping. `vector` is None until it is embedded."""
+class KeptText(NamedTuple):
+    """A fact as a search sees it; ids grow in the order of keeping. `vector` is None until it is embedded."""
 
     id: int
     key: str
-    fact: Fact
-    vector: Vector | None = None
+    text: str
+    vector: Vector | None
+
+
+_AT_ONCE = 10_000
+"""SQLite takes no more than 32,766 variables in a statement."""
 
 
 def fact_key(text: str) -> str:
@@ -60,19 +62,33 @@ class AgentFacts:
             for scope in {each.scope for each in facts}:
                 _drop_oldest(connection, scope, most)
 
-    def kept(self, scopes: Sequence[str], *, model_id: str = "") -> list[KeptFact]:
+    def texts(self, scopes: Sequence[str], *, model_id: str = "") -> list[KeptText]:
         """All facts of these scopes, oldest first, with their vectors of `model_id`."""
-        c = t.agent_facts.c
-        columns: list[sa.ColumnElement[Any]] = [*c]
-        source: sa.FromClause = t.agent_facts
-        if model_id:
-            same = sa.and_(t.embeddings.c.search_hash == c.text_hash, t.embeddings.c.model_id == model_id)
-            columns.append(t.embeddings.c.vector)
-            source = t.agent_facts.outerjoin(t.embeddings, same)
-        query = sa.select(*columns).select_from(source).where(c.scope.in_(scopes)).order_by(c.id)
+        c, e = t.agent_facts.c, t.embeddings.c
+        same = sa.and_(e.search_hash == c.text_hash, e.model_id == model_id)
+        query = (
+            sa.select(c.id, c.text_hash, c.text, e.vector).join_from(
+                t.agent_facts, t.embeddings, same, isouter=True
+            )
+            if model_id
+            else sa.select(c.id, c.text_hash, c.text, sa.null())
+        )
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return [_kept(row, row.vector if model_id else None) for row in rows]
+            rows = connection.execute(query.where(c.scope.in_(scopes)).order_by(c.id)).all()
+        return [
+            KeptText(number, key, text, None if vector is None else np.frombuffer(vector, "<f4"))
+            for number, key, text, vector in rows
+        ]
+
+    def facts(self, ids: Sequence[int]) -> list[Fact]:
+        """The facts of these ids, in their order; those that went meanwhile are left out."""
+        c = t.agent_facts.c
+        found = {}
+        with self._database.read() as connection:
+            for at in range(0, len(ids), _AT_ONCE):
+                query = sa.select(t.agent_facts).where(c.id.in_(ids[at : at + _AT_ONCE]))
+                found.update({row.id: _fact(row) for row in connection.execute(query)})
+        return [found[each] for each in ids if each in found]
 
     def add_vectors(self, model_id: str, vectors: Mapping[str, Vector]) -> None:
         """Keep vectors by key."""
@@ -93,10 +109,9 @@ def _row(fact: Fact) -> dict[str, Any]:
     }
 
 
-def _kept(row: sa.Row[Any], vector: bytes | None) -> KeptFact:
+def _fact(row: sa.Row[Any]) -> Fact:
     label = Label(bool(row.trusted), bool(row.private))
-    fact = Fact(row.text, row.scope, row.source, row.run, label, row.at)
-    return KeptFact(row.id, row.text_hash, fact, None if vector is None else np.frombuffer(vector, "<f4"))
+    return Fact(row.text, row.scope, row.source, row.run, label, row.at)
 
 
 def _put_vectors(connection: sa.Connection, model_id: str, vectors: Mapping[str, Vector]) -> None:
