@@ -44,7 +44,7 @@ def main() -> None:
         note(f"\n{run_tree(events)}")
         replayed = asyncio.run(system.orchestrator.replay(events[0].run))
     note(
-        f"Ingested after {ingested_s:.1f} s, researched in {researched_s:.1f} s; replayed from the log alone, "
+        f"Ingested after {ingested_s:.1f} s, researched in {researched_s:.1f} s; from the log alone, "
         f"{len(replayed)} events lead to the same report."
     )
     asbuilt = Path(sys.executable).parent / "asbuilt"

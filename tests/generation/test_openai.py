@@ -105,7 +105,7 @@ def test_the_request_is_what_openai_expects(server: Endpoint, generator: OpenAIG
                     {
                         "id": "c1",
                         "type": "function",
-                        "function": {"name": "clock", "arguments": '{"zone": "UTC"}'},
+                        "function": {"name": "clock", "arguments": '{"zone":"UTC"}'},
                     }
                 ],
             },

@@ -79,6 +79,11 @@ class LlamaCppGenerator:
     demand = staticmethod(llama_demand)
 
     @property
+    def slots(self) -> int:
+        """Requests that run at once, each with the cache of its prompt."""
+        return self._slots
+
+    @property
     def context_tokens(self) -> int:
         return self._context_tokens
 

@@ -49,9 +49,10 @@ class OpenAIGenerator:
 
     The API key, where one is needed, is read from the environment variable `api_key_env`.
     `context_tokens` is the model's context, which no endpoint tells. `timeout_s` is the longest
-    silence, before the first token and between two. Until the first token has arrived a failed
-    connection, 408, 429 and 5xx are tried again, at most three times in all and as late as
-    Retry-After says (up to 30 s). Usage is the endpoint's own; zero where it reports none.
+    silence, before the first token and between two; agents send `slots` requests at once at most.
+    Until the first token has arrived a failed connection, 408, 429 and 5xx are tried again, at most
+    three times in all and as late as Retry-After says (up to 30 s). Usage is the endpoint's own; zero
+    where it reports none.
     """
 
     def __init__(
@@ -62,7 +63,11 @@ class OpenAIGenerator:
         api_key_env: str | None = None,
         context_tokens: int = 8192,
         timeout_s: float = 120.0,
+        slots: int = 4,
     ) -> None:
+        if slots < 1:
+            raise UserError(f"slots is {slots}; it must be at least 1.")
+        self._slots = slots
         self._url = _checked(base_url).rstrip("/") + "/chat/completions"
         self._model = model
         self._api_key_env = api_key_env
@@ -77,6 +82,11 @@ class OpenAIGenerator:
         """Nothing in this process."""
         note = f"{config['model']!r} runs at {config['base_url']}; its memory is not part of this plan"
         return Demand(notes=(note,))
+
+    @property
+    def slots(self) -> int:
+        """Requests that the endpoint works on at once."""
+        return self._slots
 
     @property
     def context_tokens(self) -> int:
