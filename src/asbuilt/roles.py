@@ -11,12 +11,14 @@ methods; `registry.component` gives it a name. The life of a component:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asbuilt.fields import Candidate, Extraction, FieldSchema, PagedDocument
+from asbuilt.lineage import HeldOut, PreparedData, TrainedModel, TrainingProgress, TrainingRow
 from asbuilt.modalities import (
     Fused,
     FusedScores,
@@ -62,6 +64,7 @@ __all__ = [
     "Agent",
     "Assistant",
     "Chunker",
+    "DataCollector",
     "Desk",
     "Embedder",
     "Exporter",
@@ -77,6 +80,7 @@ __all__ = [
     "OutputFormatter",
     "PagedReader",
     "Planner",
+    "Preprocessor",
     "Processor",
     "Reader",
     "Reranker",
@@ -85,6 +89,7 @@ __all__ = [
     "SlottedGenerator",
     "TaskHead",
     "Tool",
+    "Trainer",
     "VisionEncoder",
 ]
 
@@ -543,3 +548,42 @@ class Orchestrator(Protocol):
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) while something long runs."""
+
+
+@runtime_checkable
+class DataCollector(Protocol):
+    """Somewhere -> rows to learn from."""
+
+    def collect(self) -> Iterator[TrainingRow]:
+        """Rows in an order that is the same each time. Raises UserError, with the place, for data that
+        cannot be read at all; a row that is not fit to learn from is left to the preprocessor."""
+        ...
+
+
+@runtime_checkable
+class Preprocessor(Protocol):
+    """Collected rows -> rows that may be trained on."""
+
+    def prepare(self, rows: Iterable[TrainingRow], *, held_out: Sequence[HeldOut]) -> PreparedData:
+        """Clean, free of what the evaluation sets hold, split. The same rows give the same result.
+
+        Raises UserError where too little is left, or where `held_out` leaks and that is not allowed.
+        """
+        ...
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """Prepared rows -> a trained model."""
+
+    def train(
+        self,
+        data: PreparedData,
+        folder: Path,
+        *,
+        progress: Callable[[TrainingProgress], None] = ...,
+    ) -> TrainedModel:
+        """Train into `folder`, going on from the last checkpoint there that is of the same data and
+        settings. Raises UserError before the first step for what cannot train (a broken template, a
+        memory need above the machine's), and where the loss is no number."""
+        ...

@@ -1,0 +1,200 @@
+"""What the training pipeline passes along, from rows of data to the model that serves.
+
+Every value can be traced back: a model's manifest names the data card, the card the digests of its
+rows, each row where it came from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from asbuilt.types import Message
+
+__all__ = [
+    "DataCard",
+    "ExportProof",
+    "ExportedModel",
+    "HeldOut",
+    "Manifest",
+    "PreparedData",
+    "Rejection",
+    "TrainedModel",
+    "TrainingProgress",
+    "TrainingRow",
+    "rows_digest",
+]
+
+ModelKind = Literal["adapter", "merged"]
+"""What a registered model's GGUF file holds: a LoRA adapter for its base, or all weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """A conversation to learn from; its last message is the reply that is to be learnt.
+
+    `worse` is a reply to the same that people liked less (for training on preferences). Rows of one
+    `source` (a page, a conversation, a customer) never stand on both sides of a split. `origin` says
+    where the row was found: "file:rows.jsonl:12", "feedback:412", "knowledge:s3/cp.rst@3".
+    """
+
+    messages: tuple[Message, ...]
+    source: str
+    origin: str
+    worse: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The first 16 hex digits of the SHA-256 of what is learnt; not of where it came from."""
+        return sha256(json.dumps(self._learnt(), ensure_ascii=False).encode()).hexdigest()[:16]
+
+    def _learnt(self) -> list[Any]:
+        return [[[message.role, message.content] for message in self.messages], self.worse]
+
+
+def rows_digest(rows: Sequence[TrainingRow]) -> str:
+    """SHA-256 over the rows' ids, in their order."""
+    return sha256("\n".join(row.id for row in rows).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """A case of an evaluation set, which training must not have seen: its question and its reference."""
+
+    data_set: str
+    id: str
+    question: str
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A row that was left out. `reason` is one of a few words ("exact duplicate"); `detail` tells the rest."""
+
+    origin: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataCard:
+    """What a training set is made of. `settings` are those of the preprocessor; `rejected` counts the
+    rows left out by reason; `sources` counts collected rows by the kind of their origin."""
+
+    collected: int
+    train: int
+    validation: int
+    train_digest: str
+    validation_digest: str
+    sources: Mapping[str, int] = field(default_factory=dict)
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    held_out: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedData:
+    """Rows that may be trained on, in the order in which they are given to the trainer."""
+
+    train: tuple[TrainingRow, ...]
+    validation: tuple[TrainingRow, ...]
+    card: DataCard
+    rejected: tuple[Rejection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """Where a training stands. `loss` is the mean over the tokens of the last optimizer step."""
+
+    step: int
+    steps: int
+    loss: float
+    validation_loss: float | None = None
+    tokens_per_s: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """What a trainer leaves in `folder`.
+
+    A LoRA adapter as PEFT writes it (``adapter_config.json``, ``adapter_model.safetensors``) where
+    `method` is "lora" or "dpo" with an adapter, else a whole model as transformers writes it. `base`
+    is the GGUF file, folder or hub id that the training started from, `base_digest` the SHA-256 of its
+    weights. `template` is the chat template that the rows were rendered with.
+    """
+
+    folder: Path
+    recipe: str
+    method: Literal["lora", "full"]
+    base: str
+    base_digest: str
+    template: str
+    steps: int
+    train_loss: float
+    validation_loss: float | None
+    seconds: float
+    peak_memory_bytes: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportProof:
+    """The exported model in the serving engine against the trained one, on fixed prompts.
+
+    `same` of `prompts` replies have the same greedy tokens; `agreement` is the share of equal tokens
+    up to and including the first that differs, `ended` how many trained replies that end are ended by
+    the served model too, of `ends`. `template_same` compares the bytes of the rendered prompts.
+    `faults` is empty where the export is proven.
+    """
+
+    prompts: int
+    same: int
+    agreement: float
+    ends: int
+    ended: int
+    template_same: bool
+    required: float
+    faults: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.faults
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedModel:
+    """A GGUF file that the engine serves: an adapter for `base`, or a model of its own."""
+
+    file: Path
+    kind: ModelKind
+    base: Path | None
+    precision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A registered model. Immutable; `version` is the first 12 hex digits of the SHA-256 of the rest.
+
+    `files` maps a name ("adapter.gguf", "data-card.json", "rows.jsonl", "template.jinja") to the
+    SHA-256 of its content. `evidence` is what speaks for the model: the gate's verdict and the export
+    proof. `parent` is the version that it was compared with, None for the first.
+    """
+
+    version: str
+    name: str
+    kind: ModelKind
+    base: str
+    base_digest: str
+    files: Mapping[str, str]
+    recipe: str
+    settings: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    evidence: Mapping[str, Any]
+    parent: str | None
+    created_at: str
