@@ -76,6 +76,9 @@ ROLES: dict[str, RoleSpec] = {
         RoleSpec("safety", roles.SafetyLayer, "decide"),
         RoleSpec("memory", roles.Memory, "recall"),
         RoleSpec("orchestrator", roles.Orchestrator, "run"),
+        RoleSpec("collector", roles.DataCollector, "collect"),
+        RoleSpec("preprocessor", roles.Preprocessor, "prepare"),
+        RoleSpec("trainer", roles.Trainer, "train"),
     )
 }
 
@@ -157,6 +160,7 @@ _SHIPPED: dict[str, str] = {
     "orchestrator/swarm": "asbuilt.agents.orchestrator:SwarmOrchestrator",
     "safety/policy": "asbuilt.agents.policy:PolicyLayer",
     "assistant/extractive": "asbuilt.assistant.extractive:ExtractiveAssistant",
+    "collector/knowledge": "asbuilt.training.collect_knowledge:KnowledgeCollector",
 }
 
 _registered: dict[str, type] = {}

@@ -82,6 +82,7 @@ __all__ = [
     "Planner",
     "Preprocessor",
     "Processor",
+    "PromptRenderer",
     "Reader",
     "Reranker",
     "Retriever",
@@ -304,6 +305,19 @@ class Assistant(Protocol):
         filters: Filters | None = None,
     ) -> AsyncIterator[Event]:
         """Events of one answer; the last is Finished and carries the Answer."""
+        ...
+
+
+@runtime_checkable
+class PromptRenderer(Protocol):
+    """An assistant that can say what it would give its model: rows to learn from are made so."""
+
+    def prompt_for(self, messages: Sequence[Message], *, marker: str) -> tuple[list[Message], list[Hit]]:
+        """The messages of the first round of an answer, and the passages that they hold, in order;
+        ``([], [])`` where nothing is found and no model is asked. `marker` stands in the fences of
+        passages, where an answer has a random one of 8 hex digits. Raises UserError where more than
+        messages would go to the model, and LimitError when the question leaves no room for a passage.
+        """
         ...
 
 

@@ -125,7 +125,24 @@ class CitedAssistant:
         answer = await run_sync(self._checked, request)
         yield CitationsReady(answer.citations)
         message = Message("assistant", request.text, tool_calls=request.transcript[-1].tool_calls)
-        yield Finished(message, request.usage, request.reason, answer)
+        yield Finished(message, request.usage, request.reason, answer, answer.model)
+
+    def prompt_for(self, messages: Sequence[Message], *, marker: str) -> tuple[list[Message], list[Hit]]:
+        """See `roles.PromptRenderer`. Tools are offered beside the messages, so with any it is refused."""
+        if self._toolbox.specs:
+            raise UserError(
+                f"the assistant offers its model tools ({', '.join(sorted(_names(self._toolbox.specs)))}), "
+                "which messages alone do not hold.",
+                hint="Make training rows with an assistant that has no tools.",
+            )
+        hits = self._retriever.retrieve(retrieval_query(messages), top_k=self._top_k)
+        if not hits:
+            return [], []
+        request = Request.of(messages, hits, instructions=self._instructions)
+        request.marker = marker
+        fitted = self._fit(request, self._options)
+        request.use(fitted)
+        return fitted.messages, request.hits
 
     # ------------------------------------------------------------ one round
 
