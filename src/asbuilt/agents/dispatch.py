@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -26,8 +27,12 @@ __all__ = ["ModelSlots"]
 _MOST_PASSES = 32
 """As often as this a request may be passed over by younger ones."""
 _LONGEST_HOLD_S = 5.0
-_LEARNT = 0.3
-"""Weight of the newest observation in the rate at which an engine reads prompts."""
+_TIMER_S = 0.001
+"""Less than this is no time: a timer may come that much too early."""
+_FORGOTTEN = 0.1
+"""By as much the known rate at which an engine reads prompts may grow with each observation."""
+_BLOCK_CHARS = 128
+"""Siblings are told what they share and what is their own in one message: a part of one is common too."""
 
 
 class ModelSlots:
@@ -57,16 +62,17 @@ class ModelSlots:
         slot = await queue.enter(begun, priority)
         finished: Finished | None = None
         try:
-            asked_at, first_at = queue.loop.time(), 0.0
+            asked_at, first_s = queue.loop.time(), -1.0
             stream = cast("AsyncGenerator[Event, None]", generator.stream(messages, options=options))
             async with aclosing(stream) as events:
                 async for event in events:
-                    first_at = first_at or queue.loop.time()
+                    if first_s < 0:
+                        first_s = queue.loop.time() - asked_at
                     if isinstance(event, Finished):
                         finished = event
             if finished is None:
                 raise BugError(f"{type(generator).__name__} ended a stream without Finished.")
-            queue.learn(slot, begun, first_at - asked_at)
+            queue.learn(slot, begun, first_s)
             return finished
         finally:
             reply = [finished.message] if finished is not None else []
@@ -75,7 +81,8 @@ class ModelSlots:
 
 @dataclass(frozen=True, slots=True)
 class _Beginning:
-    """A prompt as a chain: a hash and the characters up to the end of each message."""
+    """A prompt as a chain of blocks: a hash of all up to the end of each, and how many characters that is.
+    A message begins a block, so that a prompt and what follows on it have all of its blocks in common."""
 
     hashes: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
@@ -89,8 +96,11 @@ class _Beginning:
         hashes, ends = list(self.hashes), list(self.ends)
         for message in messages:
             calls = "".join(f"{each.name}{each.arguments}" for each in message.tool_calls)
-            hashes.append(hash((hashes[-1], message.role, message.content, calls)))
-            ends.append(ends[-1] + len(message.content) + len(calls))
+            text = f"{message.role}:{message.content}{calls}"
+            for at in range(0, len(text), _BLOCK_CHARS):
+                block = text[at : at + _BLOCK_CHARS]
+                hashes.append(hash((hashes[-1], block)))
+                ends.append(ends[-1] + len(block))
         return _Beginning(tuple(hashes), tuple(ends))
 
     @property
@@ -98,7 +108,7 @@ class _Beginning:
         return self.ends[-1] if self.ends else 0
 
     def shared(self, other: _Beginning) -> int:
-        """Characters up to the end of the last message that both have. A hash stands for all before it, so
+        """Characters up to the end of the last block that both have. A hash stands for all before it, so
         the place where they part is found by halving."""
         low, high = 0, min(len(self.hashes), len(other.hashes))
         while low < high:
@@ -114,7 +124,8 @@ class _Beginning:
 class _Slot:
     held: _Beginning = field(default_factory=_Beginning)
     free: bool = True
-    held_until: float = 0.0
+    freed_at: float = 0.0
+    awaited: bool = False  # its agent's next step may come
     used_at: int = 0
 
 
@@ -136,6 +147,7 @@ class _Queue:
         self._waiting: list[_Waiter] = []
         self._count = 0
         self._seconds_a_character = 0.0
+        self._later: asyncio.TimerHandle | None = None
 
     async def enter(self, begun: _Beginning, priority: int) -> _Slot:
         self._count += 1
@@ -154,44 +166,57 @@ class _Queue:
     def leave(self, slot: _Slot, held: _Beginning, *, holds: bool) -> None:
         """Give a slot back; what it `holds` on to is its agent's next step."""
         slot.free, slot.held = True, held
-        if holds and self._seconds_a_character:
-            hold_s = min(_LONGEST_HOLD_S, self._seconds_a_character * held.size)
-            slot.held_until = self.loop.time() + hold_s
-            self.loop.call_later(hold_s, self._serve)
+        slot.freed_at, slot.awaited = self.loop.time(), holds
         self._serve()
 
     def learn(self, slot: _Slot, begun: _Beginning, first_s: float) -> None:
-        """How long the first token took tells how fast prompts are read."""
+        """How long the first event took tells how fast prompts are read. It has other time in it, such as
+        that of writing a call, so that the shortest is nearest to the truth; it is forgotten slowly."""
         new = begun.size - begun.shared(slot.held)
         if new > 0:
-            seen = first_s / new
-            known = self._seconds_a_character
-            self._seconds_a_character = known + _LEARNT * (seen - known) if known else seen
+            seen, known = first_s / new, self._seconds_a_character
+            self._seconds_a_character = min(seen, known * (1 + _FORGOTTEN)) if known else seen
 
     def _serve(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         while (pair := self._best_pair()) is not None:
             waiter, slot = pair
             self._waiting.remove(waiter)
             for other in self._waiting:
                 other.passes += other.arrival < waiter.arrival
             self._count += 1
-            slot.free, slot.used_at, slot.held_until = False, self._count, 0.0
+            slot.free, slot.awaited, slot.used_at = False, False, self._count
             waiter.entered.set_result(slot)
 
     def _best_pair(self) -> tuple[_Waiter, _Slot] | None:
         """Who goes next, and where: most in common first; the least recently used slot for who has nothing
-        in common with any."""
-        free = [slot for slot in self._slots if slot.free]
+        in common with any. Who was passed over too often goes before all, into a held slot if need be.
+        When only held slots are free, it is set for when the first of them will be let go."""
         waiting = [waiter for waiter in self._waiting if not waiter.entered.done()]
-        patient = [waiter for waiter in waiting if waiter.passes >= _MOST_PASSES] or waiting
+        if overdue := bool(waiting) and waiting[0].passes >= _MOST_PASSES:
+            waiting = waiting[:1]  # the oldest was passed over by all that passed over another
         best: tuple[tuple[Any, ...], _Waiter, _Slot] | None = None
-        now = self.loop.time()
-        for slot in free:
-            for waiter in patient:
+        soonest = math.inf
+        for slot in self._slots:
+            for waiter in waiting if slot.free else ():
                 shared = waiter.begun.shared(slot.held)
-                if slot.held_until > now and shared < slot.held.size and waiter.passes < _MOST_PASSES:
+                held_s = self._hold_s(slot, slot.held.size - shared)
+                if held_s > 0 and not overdue:
+                    soonest = min(soonest, held_s)
                     continue
-                rank = (shared, waiter.priority, -waiter.arrival, -slot.used_at)
+                rank = (held_s <= 0, shared, waiter.priority, -waiter.arrival, -slot.used_at)
                 if best is None or rank > best[0]:
                     best = rank, waiter, slot
+        if best is None and soonest < math.inf:
+            self._later = self.loop.call_later(soonest, self._serve)
         return (best[1], best[2]) if best is not None else None
+
+    def _hold_s(self, slot: _Slot, lost: int) -> float:
+        """Seconds that a slot is still held against a request that costs it so many characters."""
+        if not slot.awaited:
+            return 0.0
+        most_s = min(_LONGEST_HOLD_S, self._seconds_a_character * lost)
+        left_s = slot.freed_at + most_s - self.loop.time()
+        return left_s if left_s > _TIMER_S else 0.0
