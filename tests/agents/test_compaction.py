@@ -54,6 +54,17 @@ def test_short_transcripts_are_not_even_counted() -> None:
     assert compacted(FOUR, limit=6000, count=refuse) is FOUR
 
 
+def test_what_else_the_model_is_told_counts_and_stays() -> None:
+    tools = "t" * 1500
+    limit = count(FOUR) + len(tools)
+    assert compacted(FOUR, limit=limit + 1, count=count, besides=tools) is FOUR
+    shorter = compacted(FOUR, limit=limit, count=count, besides=tools)
+    assert contents(shorter)[3] == line("1,000")
+    assert shorter[0] == SYSTEM
+    with pytest.raises(LimitError, match="at its shortest"):
+        compacted(FOUR, limit=len(tools), count=count, besides=tools)
+
+
 @pytest.mark.parametrize(
     "messages",
     [

@@ -23,16 +23,24 @@ def compacted(
     *,
     limit: int,
     count: Callable[[Sequence[Message]], int],
+    besides: str = "",
 ) -> Sequence[Message]:
-    """The messages, or, where they have more than `limit` tokens, as many of them as fit.
+    """The messages, or, where they have more than `limit` tokens, as many of them as fit. `besides` is what
+    else the model is told, such as its tools: it counts, and stays.
 
     All up to the first of the user's, and the last four, stay as they are. Between them a line takes the
     place of each result of a tool, the oldest first, and no more than it takes; if that is not enough,
     whole rounds go, the oldest first. A call and its results stay or go together. The same messages
     give the same. Raises LimitError when even that is too long.
     """
+
+    def size(kept: Sequence[Message]) -> int:
+        if kept and besides:
+            kept = [replace(kept[0], content=f"{kept[0].content}\n{besides}"), *kept[1:]]
+        return count(kept)
+
     # Most transcripts need no count.
-    if _most_tokens(messages) <= limit or count(messages) <= limit:
+    if _most_tokens(messages) + len(besides.encode()) <= limit or size(messages) <= limit:
         return messages
     first, end = _head(messages), _tail(messages)
     results = [place for place in range(first, end) if _shorter(messages[place]) != messages[place]]
@@ -46,9 +54,9 @@ def compacted(
 
     most = len(results) + len(rounds)
     # More steps are fewer tokens, so that the first of them that fit are found by halving.
-    steps = bisect_left(range(1, most + 1), True, key=lambda each: count(after(each)) <= limit) + 1
+    steps = bisect_left(range(1, most + 1), True, key=lambda each: size(after(each)) <= limit) + 1
     if steps > most:
-        shortest = count(after(most))
+        shortest = size(after(most))
         raise LimitError(
             f"the transcript has {shortest:,} tokens at its shortest; {limit:,} fit into the context.",
             hint="Give the model a longer context, or make the subtask smaller.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from asbuilt.agents.compaction import compacted
@@ -85,9 +87,12 @@ class ToolLoopAgent:
             Message("system", self._system),
             Message("user", "\n\n".join(_opening(desk, facts, found))),
         ]
+        told = "".join(json.dumps({"type": "function", "function": asdict(each)}) for each in options.tools)
         for _ in range(self._max_steps):
             limit = self._generator.context_tokens - self._max_tokens
-            messages = list(compacted(messages, limit=limit, count=self._generator.count_tokens))
+            messages = list(
+                compacted(messages, limit=limit, count=self._generator.count_tokens, besides=told)
+            )
             reply = (await desk.generate(self._generator, messages, options=options)).message
             messages.append(reply)
             if not reply.tool_calls:
