@@ -43,9 +43,11 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What the agent had before it: texts by source ("input:ID", "tool:NAME#3")."""
+    """What the agent had before it: texts by source ("input:ID", "tool:NAME#3"), and the whole task in the
+    words of the user."""
 
     sources: Mapping[str, str]
+    task: str = ""
 
 
 def faults_of(checks: Sequence[CheckSpec], result: str, context: CheckContext) -> tuple[str, ...]:
@@ -263,13 +265,18 @@ def _quoted(result: str, context: CheckContext, *, passages: int = 0) -> str | N
 
 def _no_new_numbers(result: str, context: CheckContext) -> str | None:
     """Numbers of the result, but for those in citations and before the items of a list, stand in what was
-    given; 1,000 is 1000, and 2.50 is 2.5."""
-    given = {_number(each) for text in context.sources.values() for each in _NUMBER.findall(text)}
+    given or in the task; 1,000 is 1000, and 2.50 is 2.5."""
+    texts = (*context.sources.values(), context.task)
+    given = {_number(each) for text in texts for each in _NUMBER.findall(text)}
     known = _sources(context)
     said = _CITED.sub(lambda cited: " " if _name(cited[1]) in known else cited[0], result)
     said = _LIST_MARK.sub("", said)
     new = [each for each in dict.fromkeys(_NUMBER.findall(said)) if _number(each) not in given]
-    return f"the result has the numbers {_listed(new)}, which nothing that was found has" if new else None
+    if not new:
+        return None
+    return (
+        f"the result has the numbers {_listed(new)}, which neither the task nor anything that was found has"
+    )
 
 
 CHECKS: Mapping[str, Callable[..., str | None]] = {

@@ -125,7 +125,7 @@ class Execution:
                 **{f"input:{name}": each.text for name, each in desk.inputs.items()},
                 **{f"{each.source}#{number}": each.text for number, each in enumerate(desk.results, 1)},
             }
-            faults = faults_of(desk.subtask.checks, text, CheckContext(sources))
+            faults = faults_of(desk.subtask.checks, text, CheckContext(sources, desk.task))
             if desk.subtask.checks:
                 self.floor.journal.once("checked", desk.subtask.id, attempt, faults=list(faults))
             if not faults:
