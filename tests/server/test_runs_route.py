@@ -127,6 +127,9 @@ def test_a_question_is_answered_over_http_and_the_run_goes_on(tmp_path: Path) ->
             wait_for(lambda: any(each["id"] not in numbers for each in client.get(f"{V1}/inbox").json()))
             [item] = client.get(f"{V1}/inbox").json()
             assert (item["kind"], item["run"]) == (kind, run)
+            if kind == "plan":
+                [tools] = [each["tools"] for each in item["about"]["agents"] if each["name"] == "finder"]
+                assert [(each["name"], each["effect"]) for each in tools] == [("search", "read")]
             numbers.append(item["id"])
             answer = client.post(f"{V1}/inbox/{item['id']}", json={"decision": "approve", "by": "ida"})
             assert answer.json()["state"] == "approved"

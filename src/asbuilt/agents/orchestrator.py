@@ -19,7 +19,7 @@ from asbuilt.agents.floor import Floor
 from asbuilt.agents.journal import Journal, ReplayJournal
 from asbuilt.agents.meter import Meter
 from asbuilt.agents.people import People
-from asbuilt.agents.plans import check_plan, ordered, plan_from_plain, plan_to_plain
+from asbuilt.agents.plans import cards_to_plain, check_plan, ordered, plan_from_plain, plan_to_plain
 from asbuilt.catalog import Catalog
 from asbuilt.errors import BugError, UserError
 from asbuilt.registry import component
@@ -207,10 +207,9 @@ class SwarmOrchestrator:
             return ""
         if decision.verdict == "refuse":
             return f"the plan was refused by {decision.rule}: {decision.reason}"
+        about = {"plan": plan_to_plain(plan), "agents": cards_to_plain(plan, self.cards)}
         asking = asyncio.ensure_future(
-            floor.people.answer(
-                "plan", digest=plan.digest, about={"plan": plan_to_plain(plan)}, reason=decision.reason
-            )
+            floor.people.answer("plan", digest=plan.digest, about=about, reason=decision.reason)
         )
         changed = asyncio.ensure_future(floor.people.changed.wait())
         try:

@@ -24,6 +24,8 @@ from asbuilt.types import Effect
 
 __all__ = [
     "MAX_SUBTASKS",
+    "cards_from_plain",
+    "cards_to_plain",
     "check_plan",
     "critical_path",
     "effects_of",
@@ -194,6 +196,7 @@ def _effects(subtask: Subtask, agents: Mapping[str, AgentCard]) -> list[Effect]:
 # ---------------------------------------------------------------- JSON
 
 _ADAPTER = TypeAdapter(Plan)
+_CARDS = TypeAdapter(tuple[AgentCard, ...])
 
 
 def plan_to_plain(plan: Plan) -> dict[str, Any]:
@@ -222,6 +225,20 @@ def plan_from_plain(plain: object) -> Plan:
             return plan
     more = f"; and {len(faults) - _FAULTS:,} more" if len(faults) > _FAULTS else ""
     raise UserError(f"the plan is not well formed: {'; '.join(faults[:_FAULTS])}{more}.")
+
+
+def cards_to_plain(plan: Plan, agents: Sequence[AgentCard]) -> list[dict[str, Any]]:
+    """The cards of a plan's agents as JSON values, for whoever approves it somewhere else."""
+    taken = {subtask.agent for subtask in plan.subtasks}
+    plain: list[dict[str, Any]] = _CARDS.dump_python(
+        tuple(agent for agent in agents if agent.name in taken), mode="json"
+    )
+    return plain
+
+
+def cards_from_plain(plain: object) -> tuple[AgentCard, ...]:
+    """The cards that `cards_to_plain` gave."""
+    return _CARDS.validate_python(plain)
 
 
 def _unknown(given: Any, known: Any, where: str = "") -> Iterator[str]:

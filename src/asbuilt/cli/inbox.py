@@ -72,9 +72,10 @@ def _lines(item: InboxItem) -> list[str]:
     where = f"run {item.run}" + (f", subtask {item.subtask}" if item.subtask else "")
     lines = [f"{item.id}  {item.kind}  ({where}{until})"]
     if item.kind == "plan":
-        from asbuilt.agents.plans import plan_from_plain, show_plan
+        from asbuilt.agents.plans import cards_from_plain, plan_from_plain, show_plan
 
-        drawn = show_plan(plan_from_plain(item.about["plan"]), ())
+        cards = cards_from_plain(item.about.get("agents", ()))  # older questions have none
+        drawn = show_plan(plan_from_plain(item.about["plan"]), cards)
         lines += [f"   {line}" for line in drawn.splitlines()]
     else:
         arguments = json_module.dumps(item.about["arguments"], ensure_ascii=False, sort_keys=True)

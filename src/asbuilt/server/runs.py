@@ -109,7 +109,8 @@ async def resume_run(run: str, service: ServiceDep) -> Response:
 
 @router.get("/inbox", response_model=None, responses={200: {"model": list[InboxItemModel]}, **problems()})
 async def show_inbox(service: ServiceDep) -> Response:
-    """What waits for a person: plans, calls to approve, and calls that are in doubt."""
+    """What waits for a person: plans, calls to approve, and calls that are in doubt. `about` of a plan has
+    the plan and the cards of its agents: their tools, and what each of them may change."""
     return json_response(await run_sync(service.system.catalog.runs.inbox))
 
 
