@@ -65,14 +65,15 @@ def _planned(system: System) -> Plan:
 def _remember(system: System, planned: Plan, *, ingested: bool) -> None:
     """Store the peak beside its prediction, for the next plan."""
     from asbuilt.errors import StorageError
-    from asbuilt.planning.measured import peak_bytes, record_peak
+    from asbuilt.planning.measured import record_peak
+    from asbuilt.resources.resident import peak_resident_bytes
 
     try:
         record_peak(
             system.state_folder,
             planned.memory,
             blueprint=planned.blueprint,
-            measured_bytes=peak_bytes(),
+            measured_bytes=peak_resident_bytes(),
             ingested=ingested,
         )
     except StorageError as error:

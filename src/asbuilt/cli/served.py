@@ -13,6 +13,7 @@ from typing import IO
 
 from asbuilt.errors import EndpointError, UserError
 from asbuilt.evaluation.runner import Served
+from asbuilt.resources.resident import peak_resident_bytes
 
 __all__ = ["served"]
 
@@ -35,7 +36,7 @@ def served(blueprint: Path) -> Iterator[Served]:
     reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
     reader.start()
     try:
-        yield Served(_address(process, lines), lambda: _peak_bytes(process.pid))
+        yield Served(_address(process, lines), lambda: peak_resident_bytes(process.pid))
     finally:
         process.terminate()
         try:
@@ -69,14 +70,3 @@ def _address(process: subprocess.Popen[str], lines: queue.SimpleQueue[str]) -> s
         _, found, url = line.strip().rpartition(" is served at ")
         if found:
             return url
-
-
-def _peak_bytes(pid: int) -> int:
-    """The highest resident memory so far; where the system does not keep it, the present one."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-        return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        import psutil
-
-        return int(psutil.Process(pid).memory_info().rss)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import platform
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from asbuilt.errors import StorageError
 from asbuilt.planning.memory import MemoryPlan
 from asbuilt.planning.target import identity
 
-__all__ = ["PEAKS_FILE", "PastError", "Peak", "past_error", "peak_bytes", "read_peaks", "record_peak"]
+__all__ = ["PEAKS_FILE", "PastError", "Peak", "past_error", "read_peaks", "record_peak"]
 
 PEAKS_FILE = "peaks.jsonl"
 
@@ -112,19 +111,6 @@ def past_error(peaks: Sequence[Peak], *, machine: str) -> PastError | None:
     if not errors:
         return None
     return PastError(len(errors), fmean(errors), max(errors, key=abs))
-
-
-def peak_bytes() -> int:
-    """The most memory that this process ever had resident, mapped files included."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-    except (OSError, StopIteration):
-        import resource
-
-        # Where there is no /proc; Linux would also count what the parent process had before it forked.
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * 1024
 
 
 def _versions() -> dict[str, str]:
