@@ -128,6 +128,7 @@ _SHIPPED: dict[str, str] = {
     "retriever/hybrid": "asbuilt.retrieval.hybrid:HybridRetriever",
     "generator/llama-cpp": "asbuilt.generation.llama_cpp:LlamaCppGenerator",
     "generator/openai": "asbuilt.generation.openai:OpenAIGenerator",
+    "generator/registry": "asbuilt.generation.deployed:RegistryGenerator",
     "generator/scripted": "asbuilt.testing.scripted_generator:ScriptedGenerator",
     "retriever/fixed": "asbuilt.testing.fixed_retriever:FixedRetriever",
     "tool/search": "asbuilt.tools.search:SearchTool",

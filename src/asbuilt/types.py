@@ -283,6 +283,8 @@ class Answer:
 
     Passage n, as the model saw it, is ``hits[n - 1]``. `uncited` holds the sentences that claim
     something and have no citation of any kind; `notes` says what was left out to fit the model.
+    `model` is the version of the registered model that wrote it, or the file or name of another
+    (several, joined by ", ", where rounds of tool calls went to different ones); empty when none did.
     """
 
     text: str
@@ -293,6 +295,7 @@ class Answer:
     refused: bool = False
     uncited: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    model: str = ""
 
 
 # ---------------------------------------------------------------- events of a stream
@@ -323,13 +326,14 @@ class CitationsReady:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The stream's last event. Generators fill `message`, `usage` and `reason`; the assistant
-    adds `answer`."""
+    """The stream's last event. Generators fill `message`, `usage`, `reason` and `model`, which names
+    what wrote it as in Answer; the assistant adds `answer`."""
 
     message: Message
     usage: Usage
     reason: Literal["stop", "length", "tool_calls", "cancelled"] = "stop"
     answer: Answer | None = None
+    model: str = ""
 
 
 Event = TextDelta | ToolCall | ToolResult | CitationsReady | Finished

@@ -150,14 +150,14 @@ def test_tool_calls_arrive_in_pieces(server: Endpoint, generator: OpenAIGenerato
     ]
     first, second = ToolCall("a", "clock", {"zone": "UTC"}), ToolCall("b", "search", {"query": "x"})
     message = Message("assistant", "Let me look.", tool_calls=(first, second))
-    end = Finished(message, Usage(30, 12, 20), "tool_calls")
+    end = Finished(message, Usage(30, 12, 20), "tool_calls", model="words")
     assert events_of(generator) == [TextDelta("Let me look."), first, second, end]
 
 
 def test_a_tool_call_cut_off_by_max_tokens_is_dropped(server: Endpoint, generator: OpenAIGenerator) -> None:
     cut = [{"index": 0, "id": "a", "function": {"name": "clock", "arguments": '{"zo'}}]
     server.replies = [events(delta(tool_calls=cut), delta(reason="length"), usage(3, 4))]
-    assert events_of(generator) == [Finished(Message("assistant", ""), Usage(3, 4), "length")]
+    assert events_of(generator) == [Finished(Message("assistant", ""), Usage(3, 4), "length", model="words")]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_an_endpoint_without_usage_or_done_is_good_enough(
     server: Endpoint, generator: OpenAIGenerator
 ) -> None:
     server.replies = [events(delta("fine"), delta(reason="stop"), done=False)]
-    assert finished(generator) == Finished(Message("assistant", "fine"), Usage(), "stop")
+    assert finished(generator) == Finished(Message("assistant", "fine"), Usage(), "stop", model="words")
 
 
 # ---------------------------------------------------------------- failures

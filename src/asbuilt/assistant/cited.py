@@ -262,6 +262,7 @@ class CitedAssistant:
             refused=_is_refusal(request.text),
             uncited=checked.uncited,
             notes=request.notes,
+            model=", ".join(request.models),
         )
 
     def _text(self, document_id: int, version: int) -> str | None:

@@ -31,6 +31,7 @@ class Request:
     reason: Literal["stop", "length", "tool_calls", "cancelled"] = "stop"
     transcript: list[Message] = field(default_factory=list)
     notes: tuple[str, ...] = ()
+    models: list[str] = field(default_factory=list)
     _round_text: str = ""
     _round_deltas: int = 0
 
@@ -98,6 +99,8 @@ class Request:
         self.transcript.append(Message("assistant", self._round_text, tool_calls=kept))
         self._round_text, self._round_deltas = "", 0
         self.usage += finished.usage
+        if finished.model and finished.model not in self.models:
+            self.models.append(finished.model)
         self.reason = "stop" if finished.reason == "tool_calls" and not kept else finished.reason
 
     def add_result(self, result: ToolResult) -> None:

@@ -97,12 +97,13 @@ class _PartialCall:
 
 
 class ChunkReader:
-    """Turns the chunks of one stream into events.
+    """Turns the chunks of one stream, which `model` writes, into events.
 
     Every method raises EndpointError when the stream breaks the format.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, model: str = "") -> None:
+        self._model = model
         self._text: list[str] = []
         self._calls: dict[int, _PartialCall] = {}
         self._reason: str | None = None
@@ -128,7 +129,7 @@ class ChunkReader:
         calls = self._finished_calls()
         reason: _Reason = "length" if self._reason == "length" else "tool_calls" if calls else "stop"
         message = Message("assistant", "".join(self._text), tool_calls=calls)
-        return [*calls, Finished(message, self._usage, reason)]
+        return [*calls, Finished(message, self._usage, reason, model=self._model)]
 
     def _feed(self, chunk: Any) -> list[TextDelta]:
         if usage := chunk.get("usage"):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from asbuilt.errors import BugError, EndpointError, UserError
+from asbuilt.errors import BugError, EndpointError, NotFoundError, UserError
 from asbuilt.generation.chat_wire import ChunkReader, chat_request
 from asbuilt.generation.llama_demand import llama_demand
 from asbuilt.generation.llama_settings import EngineSettings, refuse_less_than_one
@@ -42,6 +42,8 @@ class LlamaCppGenerator:
     Q4_1 weights that runs on the CPU is converted to Q8_0 once and kept in `cache` (default:
     $ASBUILT_CACHE, else the user's cache folder).
 
+    `adapter` is a LoRA adapter as a GGUF file, made for `model`, that is applied to its weights.
+
     `asbuilt plan` also takes the name of a published model ("llama-3.1-70b") that is still to be got, with
     its `precision` ("q4_k_m"); to open it, `model` must be a file.
 
@@ -60,6 +62,7 @@ class LlamaCppGenerator:
         gpu_layers: int = -1,
         requantize: Literal["auto", "never"] = "auto",
         cache: Path | None = None,
+        adapter: Path | None = None,
     ) -> None:
         refuse_less_than_one(context_tokens=context_tokens, slots=slots, threads=threads)
         if precision is not None:
@@ -71,6 +74,7 @@ class LlamaCppGenerator:
         self._gpu_layers = gpu_layers
         self._requantize = requantize
         self._cache = cache
+        self._adapter = adapter
         self._engine: LlamaEngine | None = None
         self._workers: ThreadPoolExecutor | None = None
         self._closing = threading.Event()
@@ -86,6 +90,12 @@ class LlamaCppGenerator:
     @property
     def context_tokens(self) -> int:
         return self._context_tokens
+
+    @property
+    def name(self) -> str:
+        """What answers name as their model: the starter's name, or that of the file, and the adapter's."""
+        model = self._model if self._model == STARTER else Path(self._model).name
+        return model if self._adapter is None else f"{model} + {self._adapter.name}"
 
     @property
     def active_requests(self) -> int:
@@ -106,10 +116,12 @@ class LlamaCppGenerator:
         on_cpu = self._gpu_layers == 0 or not has_gpu()
         if self._requantize == "auto" and on_cpu and worthwhile(file, header):
             file = requantized(file, cache=self._cache or default_cache())
+        if self._adapter is not None:
+            _refuse_other_adapters(self._adapter, header)
         self._turn_token = _any_of(header)
         self._closing.clear()
         settings = EngineSettings(self._context_tokens, self._slots, self._threads, self._gpu_layers)
-        self._engine = LlamaEngine(file, settings)
+        self._engine = LlamaEngine(file, settings, adapter=self._adapter)
         self._workers = ThreadPoolExecutor(self._slots, thread_name_prefix="generate")
 
     def close(self) -> None:
@@ -129,7 +141,7 @@ class LlamaCppGenerator:
         self, messages: Sequence[Message], *, options: GenerationOptions
     ) -> AsyncIterator[Event]:
         in_words = bool(options.tools) and not self._opened().supports_tools
-        reader, reply = ChunkReader(), ReplyReader()
+        reader, reply = ChunkReader(model=self.name), ReplyReader()
         async with aclosing(self._chunks(self._request(messages, options))) as chunks:
             async for chunk in chunks:
                 for delta in reader.feed(chunk):
@@ -199,6 +211,21 @@ def _from_words(events: Sequence[Event], reply: ReplyReader) -> list[Event]:
         return [replace(finished, message=Message("assistant", reply.text))]
     message = Message("assistant", reply.text, tool_calls=(call,))
     return [call, replace(finished, message=message, reason="tool_calls")]
+
+
+def _refuse_other_adapters(file: Path, base: GgufHeader) -> None:
+    """Raises NotFoundError without a file, UserError for one that is no LoRA adapter for such a model."""
+    if not file.is_file():
+        raise NotFoundError(f"there is no adapter {str(file)!r}.", hint="Name the path of a .gguf file.")
+    header = read_header(file)
+    kind = header.metadata.get("general.type"), header.metadata.get("adapter.type")
+    if kind != ("adapter", "lora"):
+        raise UserError(f"{str(file)!r} is no LoRA adapter.", hint="A whole model is served as `model`.")
+    if header.architecture != base.architecture:
+        raise UserError(
+            f"the adapter {str(file)!r} is for {header.architecture!r}, the model is {base.architecture!r}.",
+            hint="Name the model that it was trained on.",
+        )
 
 
 def _any_of(header: GgufHeader) -> re.Pattern[str] | None:

@@ -58,8 +58,11 @@ def llama_demand(config: Mapping[str, Any], assumed: Assumptions) -> Demand:
             hint="Leave it out, or name another target.",
         )
     model = replace(model, device_layers=(None if layers < 0 else layers) if assumed.gpu else 0)
-    runtime = MemoryPart("llama.cpp", RUNTIME_BYTES, "measured: library, vocabulary, threads")
-    return Demand((runtime,), model=model, notes=notes)
+    parts = [MemoryPart("llama.cpp", RUNTIME_BYTES, "measured: library, vocabulary, threads")]
+    if (adapter := config.get("adapter")) is not None:
+        size = read_header(adapter).weights_bytes
+        parts.append(MemoryPart("adapter", size, "header of the file", on_device=assumed.gpu and layers != 0))
+    return Demand(tuple(parts), model=model, notes=notes)
 
 
 def _from_file(wanted: str, config: Mapping[str, Any], *, gpu: bool) -> tuple[LanguageModel, tuple[str, ...]]:

@@ -37,23 +37,26 @@ def has_gpu() -> bool:
 
 
 class LlamaEngine:
-    """A loaded model. The constructor loads it (it is not a component); call `close` once.
+    """A loaded model, with `adapter` applied to it. The constructor loads them (it is not a component);
+    call `close` once.
 
-    Raises UserError when the engine refuses the file.
+    Raises UserError when the engine refuses a file.
     """
 
-    def __init__(self, model: Path, settings: EngineSettings) -> None:
+    def __init__(self, model: Path, settings: EngineSettings, *, adapter: Path | None = None) -> None:
         self._folder = _socket_folder()
         socket = str(Path(self._folder.name) / "s.sock")
         key = secrets.token_hex(32)
         try:
-            self._server: Any = xllamacpp.Server(_params(model, settings, socket, key))
+            self._server: Any = xllamacpp.Server(_params(model, adapter, settings, socket, key))
         except (RuntimeError, ValueError) as error:
             self._folder.cleanup()
             raise UserError(
                 f"llama.cpp cannot load {str(model)!r} with a context of {settings.context_tokens} tokens "
-                f"in {settings.slots} slots.",
-                hint="The file is damaged, its architecture is newer than the engine, or memory is short.",
+                f"in {settings.slots} slots{'' if adapter is None else f', with {str(adapter)!r} applied'}.",
+                hint="The file is damaged, its architecture is newer than the engine, or memory is short."
+                if adapter is None
+                else "The adapter was made for another model, a file is damaged, or memory is short.",
             ) from error
         self._http = httpx.Client(
             transport=httpx.HTTPTransport(uds=socket),
@@ -114,9 +117,11 @@ class LlamaEngine:
         return answer.json()
 
 
-def _params(model: Path, settings: EngineSettings, socket: str, key: str) -> Any:
+def _params(model: Path, adapter: Path | None, settings: EngineSettings, socket: str, key: str) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
+    if adapter is not None:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     params.n_ctx = settings.context_tokens * settings.slots
     params.n_parallel = settings.slots
     params.kv_unified = False  # every slot has its whole context, whatever the others do

@@ -121,7 +121,7 @@ class OpenAIGenerator:
     ) -> AsyncIterator[Event]:
         body = {"model": self._model, **chat_request(messages, options)}
         for attempt in range(1, _ATTEMPTS + 1):
-            reader = ChunkReader()
+            reader = ChunkReader(model=self._model)
             try:
                 async with aclosing(self._chunks(body)) as chunks:
                     async for chunk in chunks:

@@ -45,7 +45,7 @@ _EVENTS = """The answer. With `stream` it comes as server-sent events, the data 
 - `token` {text}, as the answer is written; between them `tool_call` {id, name, arguments} and
   `tool_result` {id, name, content, failed};
 - then `citations` {citations}, `usage` {prompt_tokens, completion_tokens, total_tokens} and `done`
-  {id, message, reason, refused, uncited, notes, latency_ms};
+  {id, message, reason, refused, uncited, notes, latency_ms, and model where one wrote it};
 - or, at any time, `error`: a problem document. Nothing follows it.
 
 Lines that start with a colon only keep the connection alive."""
@@ -95,6 +95,7 @@ async def chat(body: ChatRequest, request: Request, service: ServiceDep) -> Resp
             "usage": _usage(finished.usage),
             "latency_ms": _since(started),
             "citations": citations,
+            **_model(finished),
         }
     )
 
@@ -186,7 +187,12 @@ def _done(finished: Finished, answer_id: str, started: float) -> dict[str, Any]:
         "uncited": answer.uncited if answer else (),
         "notes": answer.notes if answer else (),
         "latency_ms": _since(started),
+        **_model(finished),
     }
+
+
+def _model(finished: Finished) -> dict[str, str]:
+    return {"model": finished.model} if finished.model else {}
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """OpenAI's protocol under /v1, so that its clients work unchanged.
 
 The model named after the system is the assistant: it retrieves, cites and says so in the extra
-member `citations`. The generator and the embedder go by their names in the blueprint.
+member `citations`. The generator and the embedder go by their names in the blueprint. `model` is the
+name that was asked for; which model wrote a completion stands in `system_fingerprint`.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ class _Completion:
         completion["usage"] = _usage(finished.usage)
         if finished.answer is not None:
             completion["citations"] = finished.answer.citations
-        return completion
+        return {**completion, **_fingerprint(finished)}
 
     async def chunks(
         self, events: AsyncGenerator[Event, None], *, include_usage: bool
@@ -153,6 +154,7 @@ class _Completion:
                     case CitationsReady(citations):
                         last["citations"] = citations
                     case Finished(message, usage, reason):
+                        last |= _fingerprint(event)
                         if message.tool_calls:
                             calls = [{"index": at, **call} for at, call in enumerate(_tool_calls(message))]
                             yield self._chunk({**role, "tool_calls": calls}, include_usage)
@@ -180,6 +182,10 @@ class _Completion:
             "model": self._model,
             "choices": choices,
         }
+
+
+def _fingerprint(finished: Finished) -> dict[str, str]:
+    return {"system_fingerprint": finished.model} if finished.model else {}
 
 
 def _tool_calls(message: Message) -> list[dict[str, Any]]:

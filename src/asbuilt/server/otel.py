@@ -132,4 +132,6 @@ def _span_attributes(span: Span) -> dict[str, str | int]:
         attributes["gen_ai.usage.input_tokens"] = span.input_tokens
     if span.output_tokens is not None:
         attributes["gen_ai.usage.output_tokens"] = span.output_tokens
+    if span.model:
+        attributes["gen_ai.response.model"] = span.model
     return attributes

@@ -196,6 +196,10 @@ class ChatResponse(BaseModel):
     usage: UsageModel
     latency_ms: float
     citations: list[CitationModel]
+    model: str | None = Field(
+        default=None,
+        description="What wrote it: the version of a registered model, or a name. Absent when none did.",
+    )
 
 
 # ---------------------------------------------------------------- documents

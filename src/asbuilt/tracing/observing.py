@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from asbuilt.tracing.files import Call
 from asbuilt.tracing.recorder import Recorder
 from asbuilt.tracing.trace import Here, Span, here
-from asbuilt.types import Finished, Usage
+from asbuilt.types import Finished
 
 __all__ = ["observe", "unobserved"]
 
@@ -102,7 +102,7 @@ async def _stream(items: AsyncIterator[Any], work: _Work) -> AsyncIterator[Any]:
             finally:
                 leave(token)
             if type(item) is Finished:
-                work.usage = item.usage
+                work.finished = item
             yield item
     finally:
         try:
@@ -129,7 +129,7 @@ class _Work:
         self._start_ms = 0.0 if trace is None else trace.now_ms()
         self.inside = Here(name, trace, before.span if self._at is None else self._at)
         self.failed = False
-        self.usage: Usage | None = None
+        self.finished: Finished | None = None
 
     def __enter__(self) -> None:
         self._token = here.set(self.inside)
@@ -146,6 +146,8 @@ class _Work:
         if trace is None or at is None:
             return
         ms = round(trace.now_ms() - self._start_ms, 3)
-        used, parent = self.usage, self._before.span
-        tokens = (used.prompt_tokens, used.completion_tokens) if used else (None, None)
-        trace.spans[at] = Span(self._name, self._method, parent, self._start_ms, ms, self.failed, *tokens)
+        answer: tuple[int | None, int | None, str] = (None, None, "")
+        if done := self.finished:
+            answer = (done.usage.prompt_tokens, done.usage.completion_tokens, done.model)
+        parent = self._before.span
+        trace.spans[at] = Span(self._name, self._method, parent, self._start_ms, ms, self.failed, *answer)

@@ -17,7 +17,8 @@ _MOST_SPANS = 500  # of one request
 @dataclass(frozen=True, slots=True)
 class Span:
     """Part of a request: what `component` did, from `start_ms` after the request's begin. `parent` is the
-    position of the span that it happened in; None for the first level. Tokens are those of an answer."""
+    position of the span that it happened in; None for the first level. Tokens are those of an answer, and
+    `model` what wrote it."""
 
     component: str
     method: str
@@ -27,6 +28,7 @@ class Span:
     failed: bool = False
     input_tokens: int | None = None
     output_tokens: int | None = None
+    model: str = ""
 
 
 @dataclass(slots=True)
