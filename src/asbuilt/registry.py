@@ -161,7 +161,9 @@ _SHIPPED: dict[str, str] = {
     "orchestrator/swarm": "asbuilt.agents.orchestrator:SwarmOrchestrator",
     "safety/policy": "asbuilt.agents.policy:PolicyLayer",
     "assistant/extractive": "asbuilt.assistant.extractive:ExtractiveAssistant",
+    "collector/files": "asbuilt.training.collect_files:FileCollector",
     "collector/knowledge": "asbuilt.training.collect_knowledge:KnowledgeCollector",
+    "preprocessor/standard": "asbuilt.training.preprocess:StandardPreprocessor",
 }
 
 _registered: dict[str, type] = {}
