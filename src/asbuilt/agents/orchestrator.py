@@ -19,7 +19,7 @@ from asbuilt.agents.floor import Floor
 from asbuilt.agents.journal import Journal, ReplayJournal
 from asbuilt.agents.meter import Meter
 from asbuilt.agents.people import People
-from asbuilt.agents.plans import cards_to_plain, check_plan, ordered, plan_from_plain, plan_to_plain
+from asbuilt.agents.plans import cards_to_plain, plan_from_plain, plan_to_plain, sound_plan
 from asbuilt.catalog import Catalog
 from asbuilt.errors import BugError, UserError
 from asbuilt.registry import component
@@ -97,11 +97,11 @@ class SwarmOrchestrator:
         """See the role."""
         if not task.strip():
             raise UserError("there is no task.", hint="Say in a sentence what is to be done.")
-        return self._sound(await self._planner.plan(task, agents=self.cards))
+        return sound_plan(await self._planner.plan(task, agents=self.cards), agents=self.cards)
 
     async def run(self, task: str, *, plan: Plan | None = None) -> AsyncIterator[RunEvent]:
         """See the role. Without a last event "ended" the run waits for a person."""
-        plan = await self.plan(task) if plan is None else self._sound(plan)
+        plan = await self.plan(task) if plan is None else sound_plan(plan, agents=self.cards)
         run = f"{time.strftime('%y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
         self._catalog.runs.create(run, task, blueprint=self._blueprint)
         async with aclosing(self._session(run, plan)) as events:
@@ -228,12 +228,6 @@ class SwarmOrchestrator:
             raise BugError("the orchestrator is used before open() or after close().")
         people = People(self._catalog.runs, journal, expires_s=self._approval_s)
         return Floor(journal, self._slots, self._safety, people, self._memory, self._threads, task)
-
-    def _sound(self, plan: Plan) -> Plan:
-        faults = check_plan(plan, agents=self.cards)
-        if faults:
-            raise UserError(f"the plan has faults: {'; '.join(faults)}.")
-        return ordered(plan)
 
     def _locked(self, run: str) -> FileLock:
         folder = self._catalog.file.parent / "runs"

@@ -33,6 +33,7 @@ __all__ = [
     "plan_from_plain",
     "plan_to_plain",
     "show_plan",
+    "sound_plan",
 ]
 
 MAX_SUBTASKS = 1_024
@@ -54,6 +55,14 @@ def check_plan(plan: Plan, *, agents: Sequence[AgentCard] | None) -> tuple[str, 
     """
     by_name = None if agents is None else {agent.name: agent for agent in agents}
     return tuple(islice(_faults(plan, by_name), _FAULTS))
+
+
+def sound_plan(plan: Plan, *, agents: Sequence[AgentCard]) -> Plan:
+    """The plan in the order of its graph. Raises UserError with everything that is wrong with it."""
+    faults = check_plan(plan, agents=agents)
+    if faults:
+        raise UserError(f"the plan has faults: {'; '.join(faults)}.")
+    return ordered(plan)
 
 
 def _faults(plan: Plan, agents: Mapping[str, AgentCard] | None) -> Iterator[str]:

@@ -41,14 +41,18 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Have the swarm do a task. Exit codes: 0 done, 1 failed, 3 waits for a person."""
-    from asbuilt.agents.plans import plan_from_plain, plan_to_plain, show_plan
+    from asbuilt.agents.plans import plan_from_plain, plan_to_plain, show_plan, sound_plan
     from asbuilt.system import System
 
     given = plan_from_plain(_json(plan)) if plan is not None else None
     with System.load(blueprint) as system:
         orchestrator = system.orchestrator
         if plan_only:
-            drawn = given or asyncio.run(orchestrator.plan(task))
+            drawn = (
+                asyncio.run(orchestrator.plan(task))
+                if given is None
+                else sound_plan(given, agents=orchestrator.cards)
+            )
             if json:
                 print_json(plan_to_plain(drawn))
             else:
