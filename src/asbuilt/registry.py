@@ -161,6 +161,7 @@ _SHIPPED: dict[str, str] = {
     "orchestrator/swarm": "asbuilt.agents.orchestrator:SwarmOrchestrator",
     "safety/policy": "asbuilt.agents.policy:PolicyLayer",
     "assistant/extractive": "asbuilt.assistant.extractive:ExtractiveAssistant",
+    "collector/feedback": "asbuilt.training.collect_feedback:FeedbackCollector",
     "collector/files": "asbuilt.training.collect_files:FileCollector",
     "collector/knowledge": "asbuilt.training.collect_knowledge:KnowledgeCollector",
     "preprocessor/standard": "asbuilt.training.preprocess:StandardPreprocessor",

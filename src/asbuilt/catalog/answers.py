@@ -13,7 +13,7 @@ from asbuilt.catalog.database import Database
 from asbuilt.errors import NotFoundError
 from asbuilt.types import Message
 
-__all__ = ["AnswerLog", "FeedbackSummary"]
+__all__ = ["PLEASED", "AnswerLog", "FeedbackSummary", "RatedAnswer"]
 
 PLEASED = 4
 
@@ -26,6 +26,16 @@ class FeedbackSummary:
     ratings: int
     mean: float | None
     pleased: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RatedAnswer:
+    """An answer that was given to `messages`, of role and content only, and its rating from 1 to 5."""
+
+    id: str
+    messages: tuple[Message, ...]
+    text: str
+    rating: int
 
 
 class AnswerLog:
@@ -64,6 +74,25 @@ class AnswerLog:
         with self._database.read() as connection:
             query = sa.select(t.ratings.c.rating).order_by(t.ratings.c.rated_at)
             return list(connection.execute(query).scalars())
+
+    def rated(self) -> list[RatedAnswer]:
+        """Every answer that was rated, in the order in which they were given."""
+        query = (
+            sa.select(t.answers.c.id, t.answers.c.messages, t.answers.c.text, t.ratings.c.rating)
+            .join(t.ratings, t.ratings.c.answer_id == t.answers.c.id)
+            .order_by(t.answers.c.given_at, t.answers.c.id)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [
+            RatedAnswer(
+                row.id,
+                tuple(Message(each["role"], each["content"]) for each in row.messages),
+                row.text,
+                row.rating,
+            )
+            for row in rows
+        ]
 
     def summary(self) -> FeedbackSummary:
         """How many, and how good."""
