@@ -19,6 +19,7 @@ from asbuilt.cli import (
     inbox,
     ingest,
     keys,
+    models,
     new,
     plan,
     process,
@@ -66,6 +67,7 @@ app.command("eval")(evaluate.evaluate)
 app.command()(drift.drift)
 app.command()(doctor.doctor)
 app.add_typer(keys.app, name="keys")
+app.add_typer(models.app, name="models")
 
 
 def main() -> None:

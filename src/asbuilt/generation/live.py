@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import fmean
 
 from asbuilt.errors import UserError
 from asbuilt.statistics.estimate import percentile_estimate, share_estimate
@@ -37,6 +39,17 @@ class Measures:
     tokens_per_s: tuple[float, ...] = ()
     ratings: int = 0
     stars: int = 0
+
+    @property
+    def first_token_p95_s(self) -> float | None:
+        """The smallest time that at least 95 % of the requests did not exceed; None without any."""
+        ordered = sorted(self.first_token_s)
+        return ordered[max(1, math.ceil(0.95 * len(ordered) - 1e-9)) - 1] if ordered else None
+
+    @property
+    def mean_tokens_per_s(self) -> float | None:
+        """None where no reply had more than one token."""
+        return fmean(self.tokens_per_s) if self.tokens_per_s else None
 
 
 class Watched:

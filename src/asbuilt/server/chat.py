@@ -142,6 +142,7 @@ async def _remember(
     """Keep the answer, so that it can be rated. One that cannot be kept is given all the same."""
     hits = finished.answer.hits if finished.answer else ()
     chunk_ids = [hit.chunk.id for hit in hits]
+    service.wrote(answer_id, finished.model)
     add = service.system.catalog.answers.add
     try:
         await run_sync(partial(add, answer_id, messages, finished.message.content, chunk_ids))

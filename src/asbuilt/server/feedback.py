@@ -27,6 +27,7 @@ async def give_feedback(body: FeedbackRequest, service: ServiceDep) -> Response:
     """Rate an answer that /chat gave, from 1 to 5 or with a thumb. A second rating replaces the first."""
     rate = partial(service.system.catalog.answers.rate, body.answer_id, body.stars, body.comment)
     await run_sync(rate)
+    service.rate(body.answer_id, body.stars)
     return json_response(FeedbackResponse(answer_id=body.answer_id, rating=body.stars))
 
 

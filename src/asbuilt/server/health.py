@@ -51,6 +51,28 @@ def _health(service: Service) -> dict[str, object]:
         "problems": problems_found,
         "system": service.system.blueprint.system.name,
         "models": service.models,
+        "serving": _serving(service),
         "versions": _VERSIONS,
         "uptime_s": round(time.time() - service.started_at, 1),
     }
+
+
+def _serving(service: Service) -> list[dict[str, object]]:
+    deployed = service.deployed
+    return [
+        {
+            "model": each.version or "fallback",
+            "role": each.role,
+            "share": round(each.share, 4),
+            "running": each.running,
+            "requests": each.measures.requests,
+            "errors": each.measures.errors,
+            "empty": each.measures.empty,
+            "cut": each.measures.cut,
+            "first_token_p95_s": each.measures.first_token_p95_s,
+            "tokens_per_s": each.measures.mean_tokens_per_s,
+            "ratings": each.measures.ratings,
+            "mean_rating": each.measures.stars / each.measures.ratings if each.measures.ratings else None,
+        }
+        for each in (deployed.models if deployed is not None else ())
+    ]

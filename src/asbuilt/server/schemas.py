@@ -462,6 +462,24 @@ class MemoryModel(BaseModel):
     available_mib: float = Field(description="On this machine.")
 
 
+class ServingModel(BaseModel):
+    """A model of a registry that is open, and what was seen of it since it was opened, or since a trial
+    beside it began."""
+
+    model: str = Field(description='Its version, or "fallback".')
+    role: Literal["production", "canary", "fallback"]
+    share: float = Field(description="Of conversations.")
+    running: int
+    requests: int
+    errors: int = Field(description="Failed for no fault of the caller.")
+    empty: int
+    cut: int = Field(description="Ended at their length limit.")
+    first_token_p95_s: float | None
+    tokens_per_s: float | None
+    ratings: int
+    mean_rating: float | None
+
+
 class HealthResponse(BaseModel):
     """`degraded`: it answers, and `problems` says what does not work."""
 
@@ -476,6 +494,7 @@ class HealthResponse(BaseModel):
     problems: list[str]
     system: str
     models: dict[str, str]
+    serving: list[ServingModel] = Field(description="Models of a registry; empty where none is served from.")
     versions: dict[str, str]
     uptime_s: float
 

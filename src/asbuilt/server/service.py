@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -21,6 +22,7 @@ from starlette.types import Receive
 from asbuilt import registry
 from asbuilt.agents.orchestrator import SwarmOrchestrator
 from asbuilt.errors import NotFoundError, StorageError, UserError
+from asbuilt.generation.deployed import RegistryGenerator
 from asbuilt.knowledge import SearchState
 from asbuilt.roles import Assistant, Chunker, Embedder, Generator, Retriever
 from asbuilt.server.limits import Gate
@@ -33,6 +35,7 @@ _T = TypeVar("_T")
 
 _STATE_EVERY_S = 1.0
 _MAX_CHUNKERS = 8  # each one holds a tokenizer
+_MODELS_REMEMBERED = 10_000  # answers
 _UPLOADS = 2  # one is ingested while the next one arrives
 
 
@@ -57,6 +60,7 @@ class Service:
         self._extracting = CapacityLimiter(_UPLOADS)
         self._grace_s = grace_s
         self._stopping = asyncio.Event()
+        self._wrote: OrderedDict[str, str] = OrderedDict()
         self.stop_ingestion = threading.Event()
 
     # ------------------------------------------------------------ parts
@@ -77,6 +81,25 @@ class Service:
     @cached_property
     def generator(self) -> Generator:
         return self.system.generator
+
+    @property
+    def deployed(self) -> RegistryGenerator | None:
+        """The generator, where it serves from a registry of models."""
+        generator = self.generator if self.system.names_of("generator") else None
+        return generator if isinstance(generator, RegistryGenerator) else None
+
+    def wrote(self, answer_id: str, model: str) -> None:
+        """Remember which model gave an answer, for as long as people usually take to rate it."""
+        self._wrote[answer_id] = model
+        if len(self._wrote) > _MODELS_REMEMBERED:
+            self._wrote.popitem(last=False)
+
+    def rate(self, answer_id: str, stars: int) -> None:
+        """Pass the first rating of an answer on to the model that gave it, if that still serves."""
+        if (model := self._wrote.pop(answer_id, None)) is not None and (
+            deployed := self.deployed
+        ) is not None:
+            deployed.rate(model, stars)
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -223,7 +246,8 @@ class Service:
         errors = [self.watch_error]
         if self.has_knowledge:
             errors.append(self.system.knowledge.follow_error)
-        return [str(error) for error in errors if error is not None]
+        found = [str(error) for error in errors if error is not None]
+        return found + list(self.deployed.problems if self.deployed is not None else ())
 
 
 async def _until_gone(receive: Receive) -> None:
