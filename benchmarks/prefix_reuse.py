@@ -1,7 +1,7 @@
 """Tokens that an engine computes twice: agents through ModelSlots against agents that just share slots.
 
     python benchmarks/prefix_reuse.py                    # an emulated engine, in virtual time
-    python benchmarks/prefix_reuse.py --real             # the starter model, one graph, less than two minutes
+    python benchmarks/prefix_reuse.py --real             # the starter model, 3 agents of 3 steps, a minute
 
 The emulated engine has S slots. Each keeps the tokens of its last prompt and reply. A request goes to the
 free slot whose tokens have most of their beginning in common with its prompt if that is more than a tenth
@@ -13,7 +13,7 @@ first come, first served.
 
 Graphs: examples/swarm with its three finders as tool loops (as its blueprint shows for a stronger model),
 reporter and checker; 12 agents of 5 steps with one system prompt of 400 words; two groups of 6 siblings
-with different inputs of 800 words. A tool takes 0.2 s, or 3 s ("slow tools").
+with different inputs of 800 words, with tools and without. A tool takes 0.2 s, or 3 s ("slow tools").
 
 Prediction, before the first run: 12-wide 5 to 10 times fewer on every S, two groups 3 times, slow tools 2
 times, examples/swarm no difference at S = 4 (every agent has a slot) and 2 times at S = 1.
