@@ -16,6 +16,7 @@ from asbuilt.catalog import Catalog
 from asbuilt.errors import UserError
 from asbuilt.lineage import TrainingRow
 from asbuilt.roles import PromptRenderer
+from asbuilt.system import System
 from asbuilt.testing.assistant_contract import ask
 from asbuilt.testing.fixed_retriever import FixedRetriever
 from asbuilt.testing.scripted_generator import ScriptedGenerator
@@ -152,3 +153,34 @@ def test_an_assistant_that_renders_nothing_or_has_tools_is_refused(catalog: Cata
         list(KnowledgeCollector(assistant=tooled, file=file).collect())
     with pytest.raises(UserError, match="no refusal to learn"):
         KnowledgeCollector(assistant=tooled, file=file, unread="refusal")
+
+
+BLUEPRINT = """
+blueprint: 1
+system: {name: rows, purpose: Teach}
+components:
+  retriever: {use: retriever/fixed, purpose: Find, config: {passages: {docs/keys.md: Keys expire.}}}
+  generator: {use: generator/scripted, purpose: Write}
+  assistant: {use: assistant/cited, purpose: Answer, needs: {tools: []}}
+  rows:
+    use: collector/knowledge
+    purpose: Teach
+    config: {file: data/rows.jsonl}
+    needs: {assistant: assistant}
+  liked: {use: collector/feedback, purpose: Listen, needs: {assistant: assistant}}
+  clean: {use: preprocessor/standard, purpose: Clean, config: {validation_share: 0.0}}
+"""
+
+
+def test_a_blueprint_can_draw_the_way_of_rows(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    cases(tmp_path / "data", KEYS)
+    (tmp_path / "blueprint.yaml").write_text(BLUEPRINT, encoding="utf-8")
+    with System.load(tmp_path / "blueprint.yaml") as system:
+        system.catalog.answers.add("a1", [Message("user", "Do keys expire?")], "Yes. [1]", [])
+        system.catalog.answers.rate("a1", 5)
+        rows = [row for name in ("rows", "liked") for row in system.part(name).collect()]
+        data = system.part("clean").prepare(rows, held_out=())
+    assert [row.origin for row in data.train] == ["knowledge:rows.jsonl:r1", "feedback:a1"]
+    for row in data.train:
+        assert "Keys expire." in row.messages[-2].content

@@ -174,6 +174,10 @@ def test_documented_examples_and_plain_words_are_no_secrets(harmless: str) -> No
     assert secret_kind(harmless) is None
 
 
+def test_no_secret_is_made_of_two_texts() -> None:
+    assert reasons(row("What is the password", "x9K!vQ2#mZ7@pL4w is what you drew.")) == []
+
+
 @given(
     st.sampled_from(sorted(SECRETS)),
     st.integers(0, 3),

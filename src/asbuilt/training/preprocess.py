@@ -19,6 +19,7 @@ from asbuilt.training.secret_patterns import secret_kind
 __all__ = ["StandardPreprocessor"]
 
 _SHOWN = 3
+_APART = "\n\0\n"  # so that no secret is made of the end of one text and the start of the next
 
 
 @component("preprocessor/standard")
@@ -95,9 +96,9 @@ class StandardPreprocessor:
         chars = sum(len(each.content) for each in row.messages)
         if chars > self._max_chars:
             return "too long", f"{chars} characters; the limit is {self._max_chars}"
-        for text in (*(each.content for each in row.messages), row.worse or "", row.source):
-            if kind := secret_kind(text):
-                return "secret", kind
+        texts = (*(each.content for each in row.messages), row.worse or "", row.source)
+        if kind := secret_kind(_APART.join(texts)):
+            return "secret", kind
         return None
 
     def _split(
