@@ -167,7 +167,7 @@ def test_a_secret_is_told_by_its_kind(kind: str, secret: str) -> None:
         "--master-user-password ${DB_PASSWORD_FOR_PRODUCTION}",
         "The token is kept in the keychain.",
         "https://docs.example.com:8443/path@2",
-        "arn:aws:secretsmanager:us-west-2:123456789012:secret:name",
+        "arn:aws:secretsmanager:us-west-2:123456789012:secret:greengrass-TwilioAuthToken-ntSlp6",
     ],
 )
 def test_documented_examples_and_plain_words_are_no_secrets(harmless: str) -> None:

@@ -40,8 +40,10 @@ _KINDS = tuple(
     )
 )
 _NAMES = ("passw", "passphrase", "pwd", "secret", "token", "credential", "key")
+# An ARN names a secret after ":secret:", and does not hold it.
 _ASSIGNED = re.compile(
-    r"(?:password|passwd|passphrase|pwd|secret|token|credential|api[_-]?key|(?:access|private|secret)[_-]?key)s?"
+    r"(?:password|passwd|passphrase|pwd|secret(?!:)|(?<!:)secret|token|credential|api[_-]?key"
+    r"|(?:access|private|secret)[_-]?key)s?"
     r"[\"']?(?:\s*[=:]\s*|\s)[\"']?(?P<value>[^\s\"',;<>{}$()\[\]]{12,})",
     re.IGNORECASE,
 )
