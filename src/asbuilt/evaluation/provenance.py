@@ -20,12 +20,13 @@ from asbuilt.assistant.prompt import INSTRUCTIONS
 from asbuilt.blueprint import config_values
 from asbuilt.errors import NotFoundError
 from asbuilt.generation.models import STARTER, find_model
+from asbuilt.model_registry import ModelRegistry
 from asbuilt.system import System
 
 __all__ = ["describe", "file_digest"]
 
 _PACKAGES = ("asbuilt", "xllamacpp", "onnxruntime", "qdrant-edge-py", "numpy", "scipy", "tokenizers")
-_STARTED = "generator/llama-cpp"
+_STARTED, _DEPLOYED = "generator/llama-cpp", "generator/registry"
 _EDGE_BYTES = 16 * 2**20
 _SAMPLED = "size, first and last 16 MiB"
 
@@ -81,8 +82,15 @@ def _models(system: System) -> dict[str, Any]:
         found[name] = {"model_id": system.part(name).model_id}
     for name in system.names_of("generator"):
         component = system.blueprint.component(name)
+        config = config_values(component, system.folder)
+        if component.use == _DEPLOYED:
+            models = ModelRegistry(config["registry"])
+            found[name] = {"use": component.use, "production": models.production}
+            if (canary := models.canary) is not None:
+                found[name]["canary"] = {"version": canary.version, "share": canary.share}
+            continue
         default = STARTER if component.use == _STARTED else ""
-        model = str(config_values(component, system.folder).get("model", default))
+        model = str(config.get("model", default))
         if not model:  # it has none, like a script
             found[name] = {"use": component.use}
             continue

@@ -113,7 +113,7 @@ class ModelRegistry:
         """The version that serves; None before the first promotion, or when all were rolled back."""
         with stored_errors(self.folder):
             try:
-                text = self._production.read_text("ascii", "replace")
+                text = self._production.read_text("utf-8", "replace")
             except FileNotFoundError:
                 return None
         version = text.removesuffix("\n")
@@ -303,29 +303,19 @@ class ModelRegistry:
         to, nor the canary, nor among the `keep` newest; and blobs of no model that is left."""
         if keep < 0:
             raise UserError(f"keep is {keep}; it must be 0 or more.")
-        with self._writing(make=not dry_run):
-            found = self.list()
-            canary = self.canary
-            needed = {self.production, self.rollback_target, canary and canary.version}
-            needed |= {each.version for each in found[:keep]}
-            used = {digest for each in found if each.version in needed for digest in each.files.values()}
-            versions = tuple(each.version for each in found if each.version not in needed)
-            blobs = tuple(name for name in self._blob_names() if name not in used)
-            freed = sum((self._blobs / name).stat().st_size for name in blobs)
-            if not dry_run:
-                self._delete(versions, blobs)
-        return Collected(versions, blobs, freed)
+        if dry_run:
+            return self._unneeded(keep)
+        with self._writing():
+            found = self._unneeded(keep)
+            self._delete(found.versions, found.blobs)
+        return found
 
     # ------------------------------------------------------------ files
 
     @contextmanager
-    def _writing(self, *, make: bool = True) -> Iterator[None]:
+    def _writing(self) -> Iterator[None]:
         with stored_errors(self.folder):
-            if make:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            elif not self.folder.is_dir():
-                yield
-                return
+            self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / "lock", timeout=_LOCK_TIMEOUT_S)
             try:
                 lock.acquire()
@@ -349,6 +339,16 @@ class ModelRegistry:
             if not file.exists():
                 self._append("register", manifest.version)
                 replace_text(file, written(manifest))
+
+    def _unneeded(self, keep: int) -> Collected:
+        models, canary = self.list(), self.canary
+        needed = {self.production, self.rollback_target, canary and canary.version}
+        needed |= {each.version for each in models[:keep]}
+        used = {digest for each in models if each.version in needed for digest in each.files.values()}
+        with stored_errors(self.folder):
+            blobs = tuple(name for name in self._blob_names() if name not in used)
+            freed = sum((self._blobs / name).stat().st_size for name in blobs)
+        return Collected(tuple(each.version for each in models if each.version not in needed), blobs, freed)
 
     def _delete(self, versions: tuple[str, ...], blobs: tuple[str, ...]) -> None:
         if versions or blobs:
