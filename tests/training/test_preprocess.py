@@ -85,7 +85,7 @@ def test_whole_conversations_are_kept() -> None:
 
 
 def test_the_limit_counts_all_messages() -> None:
-    assert reasons(row("12345", "12345"), max_chars=63) == []
+    assert reasons(row("q" * 30, "a" * 33), max_chars=63) == []
     assert reasons(row("q" * 30, "a" * 34), max_chars=63) == [("too long", "64 characters; the limit is 63")]
 
 
@@ -109,13 +109,18 @@ def test_near_duplicates_are_told_by_their_true_jaccard_index() -> None:
         == 0.95
     )
     assert reasons(first, one_other) == [("near duplicate", "of file:r:1")]
+    assert reasons(row("Other?", "None.", origin="file:r:0"), first, one_other) == [
+        ("near duplicate", "of file:r:1")
+    ]
     assert reasons(first, some_others) == []
     assert reasons(first, some_others, near=0.7) == [("near duplicate", "of file:r:1")]
     assert reasons(first, row("q!", " ".join(said).upper())) == [("near duplicate", "of file:r:1")]
 
 
 def test_passages_and_instructions_do_not_make_rows_near_duplicates() -> None:
-    passage = "<passage 0123abcd>\n[1] a/b\n" + "the same words over and over " * 30 + "\n</passage 0123abcd>"
+    passage = (
+        "<passage 0123abcd>\n[1] a/b\n" + " ".join(f"word{at}" for at in range(90)) + "\n</passage 0123abcd>"
+    )
 
     def with_passage(question: str, reply: str) -> TrainingRow:
         return talk(
@@ -224,6 +229,13 @@ CASE = HeldOut("everyday", "e7", "How do I list every bucket of my account?", "a
 def test_a_row_that_holds_a_case_leaks(question: str, reply: str, how: str | None) -> None:
     found = reasons(row(question, reply), held_out=[CASE], on_leak="drop")
     assert found == ([("leak", f"everyday:e7, {how}")] if how else [])
+
+
+def test_the_first_of_several_cases_is_named() -> None:
+    cases = [HeldOut("d", number, CASE.question) for number in "21"]
+    assert reasons(row(CASE.question, "A"), held_out=cases, on_leak="drop") == [
+        ("leak", "d:2, same question")
+    ]
 
 
 def test_what_a_reference_leaks_can_be_chosen() -> None:
