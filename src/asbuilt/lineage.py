@@ -19,8 +19,11 @@ __all__ = [
     "DataCard",
     "ExportProof",
     "ExportedModel",
+    "GateMeasure",
+    "GateVerdict",
     "HeldOut",
     "Manifest",
+    "PipelineResult",
     "PreparedData",
     "Rejection",
     "TrainedModel",
@@ -73,7 +76,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A row that was left out. `reason` is one of a few words ("exact duplicate"); `detail` tells the rest."""
+    """A row that was left out. `reason` is one of a few ("exact duplicate"), `detail` tells the rest."""
 
     origin: str
     reason: str
@@ -123,7 +126,7 @@ class TrainedModel:
     """What a trainer leaves in `folder`.
 
     A LoRA adapter as PEFT writes it (``adapter_config.json``, ``adapter_model.safetensors``) where
-    `method` is "lora" or "dpo" with an adapter, else a whole model as transformers writes it. `base`
+    `method` is "lora", else a whole model as transformers writes it. `base`
     is the GGUF file, folder or hub id that the training started from, `base_digest` the SHA-256 of its
     weights. `template` is the chat template that the rows were rendered with.
     """
@@ -198,3 +201,51 @@ class Manifest:
     evidence: Mapping[str, Any]
     parent: str | None
     created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateMeasure:
+    """A metric of the assistant with the candidate against the same with the model that serves now.
+
+    `candidate` and `current` are means over the `n` cases that both did; `difference` has the interval
+    from `low` to `high` (95 %). `gained` and `lost` are the cases that flipped. `rule` is what was asked:
+    "better", or "not worse by more than 0.02".
+    """
+
+    metric: str
+    data_set: str
+    rule: str
+    candidate: float
+    current: float
+    difference: float
+    low: float
+    high: float
+    n: int
+    gained: tuple[str, ...]
+    lost: tuple[str, ...]
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """Whether a candidate may serve. `reasons` says for each rule that is not proven what is missing,
+    and `advice` what to try next, from the cases that fail."""
+
+    passed: bool
+    measures: tuple[GateMeasure, ...]
+    reasons: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineResult:
+    """How far a run of the pipeline came, and why it ended there. `version` is the registered model."""
+
+    folder: Path
+    card: DataCard
+    trained: TrainedModel
+    proof: ExportProof | None
+    verdict: GateVerdict | None
+    version: str | None
+    deployed: bool
+    ended: str

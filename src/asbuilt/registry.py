@@ -79,6 +79,10 @@ ROLES: dict[str, RoleSpec] = {
         RoleSpec("collector", roles.DataCollector, "collect"),
         RoleSpec("preprocessor", roles.Preprocessor, "prepare"),
         RoleSpec("trainer", roles.Trainer, "train"),
+        RoleSpec("evaluator", roles.Evaluator, "judge"),
+        RoleSpec("model-registry", roles.ModelStore, "register"),
+        RoleSpec("deployment", roles.Deployment, "deploy"),
+        RoleSpec("pipeline", roles.TrainingPipeline, "run"),
     )
 }
 
@@ -165,6 +169,12 @@ _SHIPPED: dict[str, str] = {
     "collector/files": "asbuilt.training.collect_files:FileCollector",
     "collector/knowledge": "asbuilt.training.collect_knowledge:KnowledgeCollector",
     "preprocessor/standard": "asbuilt.training.preprocess:StandardPreprocessor",
+    "trainer/sft": "asbuilt.training.trainer:SftTrainer",
+    "assistant/linked": "asbuilt.pipeline.linked_assistant:LinkedAssistant",
+    "evaluator/paired": "asbuilt.pipeline.gate:PairedEvaluator",
+    "model-registry/files": "asbuilt.pipeline.deploy:FileModelStore",
+    "deployment/reference": "asbuilt.pipeline.deploy:DeploymentManager",
+    "pipeline/gated": "asbuilt.pipeline.gated:GatedPipeline",
 }
 
 _registered: dict[str, type] = {}

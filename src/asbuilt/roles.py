@@ -10,6 +10,7 @@ methods; `registry.component` gives it a name. The life of a component:
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -18,7 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asbuilt.fields import Candidate, Extraction, FieldSchema, PagedDocument
-from asbuilt.lineage import HeldOut, PreparedData, TrainedModel, TrainingProgress, TrainingRow
+from asbuilt.lineage import (
+    ExportedModel,
+    GateVerdict,
+    HeldOut,
+    Manifest,
+    ModelKind,
+    PipelineResult,
+    PreparedData,
+    TrainedModel,
+    TrainingProgress,
+    TrainingRow,
+)
 from asbuilt.modalities import (
     Fused,
     FusedScores,
@@ -65,8 +77,10 @@ __all__ = [
     "Assistant",
     "Chunker",
     "DataCollector",
+    "Deployment",
     "Desk",
     "Embedder",
+    "Evaluator",
     "Exporter",
     "Extractor",
     "FusionLayer",
@@ -75,6 +89,7 @@ __all__ = [
     "Index",
     "InputRouter",
     "Memory",
+    "ModelStore",
     "Ocr",
     "Orchestrator",
     "OutputFormatter",
@@ -91,6 +106,7 @@ __all__ = [
     "TaskHead",
     "Tool",
     "Trainer",
+    "TrainingPipeline",
     "VisionEncoder",
 ]
 
@@ -590,6 +606,10 @@ class Preprocessor(Protocol):
 class Trainer(Protocol):
     """Prepared rows -> a trained model."""
 
+    def with_settings(self, settings: Mapping[str, Any]) -> Trainer:
+        """The same with some of its config replaced. Raises UserError for what is no setting of it."""
+        ...
+
     def train(
         self,
         data: PreparedData,
@@ -600,4 +620,92 @@ class Trainer(Protocol):
         """Train into `folder`, going on from the last checkpoint there that is of the same data and
         settings. Raises UserError before the first step for what cannot train (a broken template, a
         memory need above the machine's), and where the loss is no number."""
+        ...
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """A trained model -> whether it may take the place of the one that serves."""
+
+    def judge(
+        self,
+        candidate: ExportedModel,
+        *,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+    ) -> GateVerdict | None:
+        """Compare on the same held-out cases, through the assistant itself. None when `stop` was set
+        before all was done; the next call with the same candidate goes on."""
+        ...
+
+    def held_out(self) -> list[HeldOut]:
+        """The cases that it judges by, and all others that the assistant is evaluated on."""
+        ...
+
+
+@runtime_checkable
+class ModelStore(Protocol):
+    """Trained models, kept with all that they came from."""
+
+    def register(
+        self,
+        files: Mapping[str, Path | bytes],
+        *,
+        name: str,
+        kind: ModelKind,
+        base: str,
+        base_digest: str,
+        recipe: str,
+        settings: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        evidence: Mapping[str, Any],
+        parent: str | None,
+    ) -> Manifest:
+        """Keep a model; it does not serve yet."""
+        ...
+
+    @property
+    def production(self) -> str | None:
+        """The version that serves."""
+        ...
+
+    def promote(self, version: str, *, reason: str) -> Manifest:
+        """Have a version serve. At every moment one version serves, wholly there."""
+        ...
+
+    def start_canary(self, version: str, *, share: float) -> Manifest:
+        """Have a version serve `share` of the requests beside the one in production."""
+        ...
+
+
+@runtime_checkable
+class Deployment(Protocol):
+    """A registered model -> the model that serves."""
+
+    def deploy(self, manifest: Manifest, *, reason: str) -> str:
+        """Put it to work, wholly or on trial; says in one sentence what it did."""
+        ...
+
+
+@runtime_checkable
+class TrainingPipeline(Protocol):
+    """Collect, clean, train, evaluate; then register and deploy, or say what to try next.
+
+    `grid` has settings of the trainer to try when the gate refuses, `budget_minutes` the time for it.
+    """
+
+    grid: Mapping[str, Sequence[float | str]]
+    budget_minutes: float
+
+    def run(
+        self,
+        *,
+        folder: Path,
+        settings: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+    ) -> PipelineResult | None:
+        """One candidate, made in `folder`; `settings` replace those of the trainer. Runs in one folder share
+        their rows. None when `stop` was set; the next run in the same folder goes on. A step that refuses
+        raises UserError."""
         ...

@@ -57,6 +57,7 @@ from asbuilt.roles import (
     Progress,
     Reader,
     Retriever,
+    TrainingPipeline,
 )
 from asbuilt.tracing import Recorder, observe
 from asbuilt.types import Answer, Filters, Finished, GenerationOptions, Hit, Message
@@ -161,6 +162,11 @@ class System:
         if self.names_of("index"):
             self.knowledge.catch_up()
         return orchestrator
+
+    @property
+    def pipeline(self) -> TrainingPipeline:
+        """What trains a model and has it serve."""
+        return cast(TrainingPipeline, self._only("pipeline"))
 
     @property
     def generator(self) -> Generator:

@@ -27,6 +27,7 @@ from asbuilt.cli import (
     runs,
     search,
     serve,
+    train,
     verify,
 )
 from asbuilt.cli.output import fail, print_fault
@@ -64,6 +65,7 @@ app.command()(inbox.approve)
 app.command()(inbox.deny)
 app.command()(serve.serve)
 app.command("eval")(evaluate.evaluate)
+app.command("train")(train.train)
 app.command()(drift.drift)
 app.command()(doctor.doctor)
 app.add_typer(keys.app, name="keys")

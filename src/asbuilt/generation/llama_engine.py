@@ -103,6 +103,10 @@ class LlamaEngine:
         """Tokens of the prompt that `run` would make of `request`."""
         return int(self._ask("POST", "/v1/chat/completions/input_tokens", request)["input_tokens"])
 
+    def rendered(self, request: Mapping[str, Any]) -> str:
+        """The text of the prompt that `run` would make of `request`."""
+        return str(self._ask("POST", "/apply-template", request)["prompt"])
+
     def busy_slots(self) -> int:
         """How many requests are being worked on."""
         return sum(slot["is_processing"] for slot in self._ask("GET", "/slots"))

@@ -29,8 +29,9 @@ class KnowledgeCollector:
     of the case's documents, the reference cannot be read off them: such a row would teach to make
     things up. `unread` says what becomes of it: "reject" leaves it to the preprocessor to count,
     "refusal" makes it one that teaches to reply `refusal`, "keep" keeps it. `refusal` is the
-    reply to unanswerable cases, too; without it those are rejected. The marker of the fences is
-    drawn from `seed` and the question.
+    reply to unanswerable cases, too; without it those are rejected. `reply` is what is learnt: in it
+    ``{reference}`` stands for the case's reference, and ``{passage}`` for the number of the first passage
+    of the case's documents. The marker of the fences is drawn from `seed` and the question.
     """
 
     def __init__(
@@ -41,8 +42,14 @@ class KnowledgeCollector:
         split: str | None = None,
         unread: Literal["reject", "refusal", "keep"] = "reject",
         refusal: str = "",
+        reply: str = "{reference}",
         seed: int = 0,
     ) -> None:
+        if "{reference}" not in reply:
+            raise UserError(
+                f"collector/knowledge has reply: {reply!r}, in which {{reference}} does not stand.",
+                hint='Write it as "{reference}" or "`{reference}` [{passage}]".',
+            )
         if unread == "refusal" and not refusal:
             raise UserError(
                 "collector/knowledge has unread: refusal, but no refusal to learn.",
@@ -53,6 +60,7 @@ class KnowledgeCollector:
         self._split = split
         self._unread = unread
         self._refusal = refusal
+        self._reply = reply
         self._seed = seed
 
     demand = staticmethod(holds_nothing)
@@ -81,16 +89,20 @@ class KnowledgeCollector:
             return FaultyRow(tuple(asked), source, origin, fault=str(error))
         if not prompt:
             return FaultyRow(tuple(asked), source, origin, fault="nothing is retrieved for it")
-        read = not case.documents or _has_one(hits, case.documents)
+        passage = _passage_of(hits, case.documents)
+        read = not case.documents or passage is not None
         if not read and self._unread == "reject":
             fault = f"no passage is of {', '.join(case.documents)}"
             return FaultyRow(tuple(prompt), source, origin, fault=fault)
         refused = case.unanswerable or (not read and self._unread == "refusal")
-        reply = self._refusal if refused else case.reference
-        if not reply.strip():
+        if not (self._refusal if refused else case.reference).strip():
             return FaultyRow(tuple(prompt), source, origin, fault="it has no reference")
+        learnt = self._reply.replace("{passage}", str(passage or 1)).replace("{reference}", case.reference)
+        reply = self._refusal if refused else learnt
         return TrainingRow((*prompt, Message("assistant", reply)), source, origin)
 
 
-def _has_one(hits: list[Hit], documents: tuple[str, ...]) -> bool:
-    return any(answers(hit.chunk.source, documents) for hit in hits)
+def _passage_of(hits: list[Hit], documents: tuple[str, ...]) -> int | None:
+    """The number of the first passage that is of one of `documents`."""
+    numbers = (n for n, hit in enumerate(hits, 1) if answers(hit.chunk.source, documents))
+    return next(numbers, None)

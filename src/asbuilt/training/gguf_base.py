@@ -11,8 +11,10 @@ from filelock import FileLock
 from asbuilt.errors import MissingError, UserError
 from asbuilt.generation.models import STARTER, find_model
 from asbuilt.generation.requantize import default_cache
+from asbuilt.resources.gguf import read_header
+from asbuilt.training.gguf_write import rewrite
 
-__all__ = ["training_folder"]
+__all__ = ["full_precision_gguf", "training_folder"]
 
 _RECIPE = "f32-1"
 """Changes when the conversion does, so that derived folders are made again."""
@@ -50,13 +52,32 @@ def training_folder(model: str | Path, *, cache: Path | None = None) -> Path:
     return kept
 
 
+def full_precision_gguf(model: str | Path, *, cache: Path | None = None) -> Path:
+    """The starter or a GGUF file with its weights dequantised to float32, made once and kept in `cache`.
+
+    An adapter proven on it computes with the very weights that `training_folder` gave its training;
+    quantised weights are multiplied with quantised activations, which a trained model is not. Four
+    bytes a parameter. Raises NotFoundError, MissingError, StorageError.
+    """
+    file = find_model(str(model))
+    with file.open("rb") as stream:
+        origin = file_digest(stream, "sha256").hexdigest()[:16]
+    kept = (cache or default_cache()) / f"{file.stem}.{origin}.{_RECIPE}.gguf"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{kept}.lock"):
+        if not kept.is_file():
+            name = str(read_header(file).metadata.get("general.name", file.stem))
+            rewrite(file, kept, lambda _, weights: weights, precision="f32", name=name)
+    return kept
+
+
 def _dequantize(file: Path, folder: Path) -> None:
     try:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise MissingError(
-            f"training needs {error.name}, which is not installed.", hint="Run: pip install 'asbuilt[train]'"
+            f"training needs {error.name}, which is not installed.", hint="Run: pip install 'asbuilt[training]'"
         ) from error
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)

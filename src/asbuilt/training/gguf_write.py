@@ -38,7 +38,7 @@ def gguf_package() -> ModuleType:
     except ImportError as error:
         raise MissingError(
             "GGUF files are written by the package gguf, which is not installed.",
-            hint="Run: pip install 'asbuilt[train]'",
+            hint="Run: pip install 'asbuilt[training]'",
         ) from error
     package: ModuleType = gguf
     return package

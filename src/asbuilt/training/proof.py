@@ -202,7 +202,7 @@ class _TorchModel:
         except ImportError as error:
             raise MissingError(
                 f"the proof of an export needs {error.name}, which is not installed.",
-                hint="Run: pip install 'asbuilt[train]'",
+                hint="Run: pip install 'asbuilt[training]'",
             ) from error
         self._torch = torch
         self._template = trained.template

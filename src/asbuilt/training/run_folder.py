@@ -29,7 +29,7 @@ from asbuilt.lineage import TrainedModel
 if TYPE_CHECKING:
     from asbuilt.training.run_watch import RunWatch
 
-__all__ = ["RunFolder", "weights_digest"]
+__all__ = ["RunFolder", "metrics_of", "weights_digest"]
 
 _COMPLETE = "complete"
 _PACKAGES = ("asbuilt", "torch", "transformers", "peft", "trl", "accelerate")
@@ -152,6 +152,18 @@ class RunFolder:
         )
         _sync(file)
         file.replace(self.folder / name)
+
+
+def metrics_of(folder: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl: "step" with "loss" or "validation_loss", and "seconds" of training."""
+    file = folder / "metrics.jsonl"
+    found = []
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+        try:
+            found.append(json.loads(line))
+        except ValueError:  # the process was killed while it wrote
+            continue
+    return found
 
 
 def weights_digest(folder: Path) -> str:

@@ -13,7 +13,7 @@ from asbuilt.errors import UserError
 from asbuilt.lineage import TrainingProgress
 from asbuilt.resources.resident import peak_resident_bytes
 from asbuilt.training.loss_plot import loss_plot
-from asbuilt.training.run_folder import RunFolder
+from asbuilt.training.run_folder import RunFolder, metrics_of
 
 __all__ = ["RunWatch"]
 
@@ -76,14 +76,7 @@ class RunWatch:
 
     def _resume(self, step: int) -> None:
         """Forget the metrics after the checkpoint that the training goes on from."""
-        if self._run.metrics.is_file():
-            for line in self._run.metrics.read_text(encoding="utf-8").splitlines():
-                try:
-                    values = json.loads(line)
-                except ValueError:  # the process was killed while it wrote
-                    continue
-                if values["step"] <= step:
-                    self._lines.append(values)
+        self._lines = [line for line in metrics_of(self._run.folder) if line["step"] <= step]
         self._earlier_s = max((line["seconds"] for line in self._lines), default=0.0)
         self._began = time.monotonic()
         for known in self._lines:

@@ -1,0 +1,90 @@
+"""The trainer that a blueprint names: its config is that of the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+from asbuilt.errors import UserError
+from asbuilt.generation.models import STARTER
+from asbuilt.lineage import PreparedData, TrainedModel, TrainingProgress
+from asbuilt.registry import component, nearest
+from asbuilt.resources.demand import holds_nothing
+from asbuilt.training.recipes.sft import LINEAR, SftConfig, main
+
+__all__ = ["SftTrainer"]
+
+
+@component("trainer/sft")
+class SftTrainer:
+    """Supervised fine-tuning by the recipe `asbuilt.training.recipes.sft`, whose SftConfig says what each
+    setting means."""
+
+    def __init__(
+        self,
+        *,
+        base: str = STARTER,
+        method: Literal["lora", "qlora", "full"] = "lora",
+        rank: int = 16,
+        alpha: int | None = None,
+        targets: tuple[str, ...] = LINEAR,
+        layers: tuple[int, int] | None = None,
+        learning_rate: float = 1e-3,
+        epochs: float = 1.0,
+        max_steps: int | None = None,
+        batch: int = 8,
+        micro_batch: int = 1,
+        max_tokens: int = 1024,
+        precision: Literal["bf16", "fp32"] = "bf16",
+        checkpointing: bool = False,
+        check_every: int = 25,
+        patience: int | None = 3,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        self._settings: dict[str, Any] = {
+            "base": base,
+            "method": method,
+            "rank": rank,
+            "alpha": alpha,
+            "targets": targets,
+            "layers": layers,
+            "learning_rate": learning_rate,
+            "epochs": epochs,
+            "max_steps": max_steps,
+            "batch": batch,
+            "micro_batch": micro_batch,
+            "max_tokens": max_tokens,
+            "precision": precision,
+            "checkpointing": checkpointing,
+            "check_every": check_every,
+            "patience": patience,
+            "seed": seed,
+            "threads": threads,
+        }
+        SftConfig(data="", folder="", **self._settings)  # wrong settings are told now
+
+    demand = staticmethod(holds_nothing)  # the recipe plans its memory itself, with the data at hand
+
+    def with_settings(self, settings: Mapping[str, Any]) -> SftTrainer:
+        known = [each.name for each in fields(SftConfig) if each.name not in ("data", "folder")]
+        for name in settings:
+            if name not in known:
+                close = nearest(name, known)
+                raise UserError(
+                    f"trainer/sft has no setting {name!r}.",
+                    hint=f"Did you mean {close!r}?" if close else f"There are: {', '.join(known)}.",
+                )
+        return SftTrainer(**{**self._settings, **settings})
+
+    def train(
+        self,
+        data: PreparedData,
+        folder: Path,
+        *,
+        progress: Callable[[TrainingProgress], None] = lambda _: None,
+    ) -> TrainedModel:
+        config = SftConfig(data="", folder=str(folder), **self._settings)
+        return main(config, data=data, progress=progress)
