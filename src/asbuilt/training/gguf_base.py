@@ -77,7 +77,8 @@ def _dequantize(file: Path, folder: Path) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise MissingError(
-            f"training needs {error.name}, which is not installed.", hint="Run: pip install 'asbuilt[training]'"
+            f"training needs {error.name}, which is not installed.",
+            hint="Run: pip install 'asbuilt[training]'",
         ) from error
     tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
     model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)

@@ -14,6 +14,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,7 @@ def export_adapter(adapter: Path, base_gguf: Path, out: Path) -> Path:
     header = _header(base_gguf)
     given = _read_adapter(adapter, header)
     gguf = gguf_package()
-    with written_at_once(out) as partial:
-        writer = gguf.GGUFWriter(partial, header.architecture)
+    with written_at_once(out) as partial, closing(gguf.GGUFWriter(partial, header.architecture)) as writer:
         writer.add_type("adapter")
         writer.add_string("adapter.type", "lora")
         writer.add_float32("adapter.lora.alpha", given.alpha)
@@ -86,7 +86,6 @@ def export_adapter(adapter: Path, base_gguf: Path, out: Path) -> Path:
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
-        writer.close()
     return out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args
@@ -80,8 +80,8 @@ def rewrite(
         )
     gguf = gguf_package()
     reader = gguf.GGUFReader(base)
-    with written_at_once(out) as partial:
-        writer = gguf.GGUFWriter(partial, reader.fields["general.architecture"].contents())
+    architecture = reader.fields["general.architecture"].contents()
+    with written_at_once(out) as partial, closing(gguf.GGUFWriter(partial, architecture)) as writer:
         _copy_metadata(gguf, reader, writer, precision=precision, name=name)
         kinds = []
         for tensor in reader.tensors:
@@ -103,7 +103,6 @@ def rewrite(
             changed = change(tensor.name, weights)
             assert changed.shape == weights.shape
             writer.write_tensor_data(gguf.quantize(changed, kind))
-        writer.close()
     return out
 
 
