@@ -38,7 +38,7 @@ def test_a_trace_becomes_spans_with_parents_times_and_names() -> None:
         Span("vectors", "search", 1, 3.0, 1.0),
         None,
         Span("llm", "stream", 0, 8.0, 40.0, failed=True),
-        Span("remote", "stream", 0, 48.0, 1.0, input_tokens=7, output_tokens=0),
+        Span("remote", "stream", 0, 48.0, 1.0, input_tokens=7, output_tokens=0, model="large-2"),
         Span("embed", "embed", 1, 2.5, 0.5),
     ]
     export(trace)
@@ -62,6 +62,7 @@ def test_a_trace_becomes_spans_with_parents_times_and_names() -> None:
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
         "gen_ai.request.model": "large",
+        "gen_ai.response.model": "large-2",
         "gen_ai.usage.input_tokens": 7,
         "gen_ai.usage.output_tokens": 0,
     }

@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anyio.to_thread import run_sync
@@ -25,6 +26,7 @@ from asbuilt.testing.generator_contract import finished
 from asbuilt.testing.scripted_generator import ScriptedGenerator
 from asbuilt.tracing import Call, Recorder, Trace, files, observe, read_calls, unobserved
 from asbuilt.tracing.files import add_calls, add_traces
+from asbuilt.types import Event, Finished
 
 
 class Leaf:
@@ -339,6 +341,19 @@ def test_an_answer_leaves_its_tokens_in_the_span(recorder: Recorder) -> None:
     assert (span.input_tokens, span.output_tokens) == (usage.prompt_tokens, 3)
 
 
+def test_an_answer_leaves_the_name_of_its_model_in_the_span(recorder: Recorder) -> None:
+    class Named(ScriptedGenerator):
+        async def stream(self, messages: Any, *, options: Any) -> AsyncIterator[Event]:
+            async for event in super().stream(messages, options=options):
+                yield replace(event, model="3b871b984312") if isinstance(event, Finished) else event
+
+    generator = Named()
+    observe(generator, name="llm", recorder=recorder)
+    with recorder.request("r") as trace:
+        finished(generator)
+    assert [span and span.model for span in trace.spans] == ["3b871b984312"]
+
+
 def test_an_exporter_that_fails_stops_neither_answers_nor_the_others(
     middle: Middle, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -362,8 +377,10 @@ def test_a_full_disk_leaves_whole_lines_and_the_calls_that_were_there(tmp_path: 
 import resource, sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from asbuilt.tracing import Call, Trace
 from asbuilt.tracing.files import add_calls, add_traces
+from asbuilt.types import Event, Finished
 folder = Path(sys.argv[1])
 add_traces(folder, [Trace("fits")])
 add_calls(folder, digest="d", counts={Call("a", "b", "fits"): 1})

@@ -68,7 +68,7 @@ def show(
     blueprint: BlueprintOption = _DEFAULT,
     json: JsonOption = False,
 ) -> None:
-    """Show one model: what it was made of, how it did, and what speaks for it."""
+    """Show how one model was made and how it did."""
     models = _opened(registry, blueprint)
     manifest = models.get(version)
     values = _plain(models, manifest)
@@ -149,7 +149,7 @@ def canary(
     blueprint: BlueprintOption = _DEFAULT,
     json: JsonOption = False,
 ) -> None:
-    """Try a model on a share of conversations beside the one in production."""
+    """Try a model on a share of conversations."""
     manifest = _opened(registry, blueprint).start_canary(version, share=share)
     _tell(json, canary=manifest.version, share=share)
 
