@@ -116,7 +116,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    place = Place(tmp_path / "models", monkeypatch, max_first_token_s=0.02)
+    place = Place(tmp_path / "models", monkeypatch)
     yield place
     place.slow.set()
     place.generator.close()
@@ -450,22 +450,22 @@ def test_a_canary_that_fails_more_often_is_rolled_back(place: Place) -> None:
     assert place.registry.production == a
 
 
-def test_a_canary_that_is_late_is_rolled_back(place: Place) -> None:
+def test_a_canary_that_is_late_is_rolled_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(tmp_path / "models", monkeypatch, max_first_token_s=0.02)
     _, b = trial(place, share=0.9)
     place.traits[b] = {"late_s": 0.03}
     place.generator.open()
-    assert asked_until_ended(place) < 60
+    try:
+        assert asked_until_ended(place) < 60
+    finally:
+        place.generator.close()
     assert "the limit is 0.02 s" in place.registry.log()[-1].reason
 
 
-def test_a_canary_no_worse_than_production_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = Place(tmp_path / "models", monkeypatch)
+def test_a_canary_no_worse_than_production_stays(place: Place) -> None:
     trial(place)
     place.generator.open()
-    try:
-        assert asked_until_ended(place, 200) == 200
-    finally:
-        place.generator.close()
+    assert asked_until_ended(place, 200) == 200
 
 
 def test_a_canary_that_cannot_be_ended_in_the_registry_serves_no_more_all_the_same(
