@@ -136,6 +136,7 @@ _SHIPPED: dict[str, str] = {
     "generator/scripted": "asbuilt.testing.scripted_generator:ScriptedGenerator",
     "retriever/fixed": "asbuilt.testing.fixed_retriever:FixedRetriever",
     "tool/search": "asbuilt.tools.search:SearchTool",
+    "tool/mcp": "asbuilt.tools.mcp_tool:McpTool",
     "tool/python": "asbuilt.tools.python:PythonTool",
     "tool/command": "asbuilt.tools.command:CommandTool",
     "extractor/model": "asbuilt.extraction.model:ModelExtractor",

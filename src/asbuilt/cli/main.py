@@ -19,6 +19,7 @@ from asbuilt.cli import (
     inbox,
     ingest,
     keys,
+    mcp,
     models,
     new,
     plan,
@@ -66,6 +67,7 @@ app.command()(inbox.deny)
 app.command()(serve.serve)
 app.command("eval")(evaluate.evaluate)
 app.command("train")(train.train)
+app.command("mcp")(mcp.mcp)
 app.command()(drift.drift)
 app.command()(doctor.doctor)
 app.add_typer(keys.app, name="keys")

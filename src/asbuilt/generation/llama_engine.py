@@ -128,6 +128,9 @@ def _params(model: Path, adapter: Path | None, settings: EngineSettings, socket:
         params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     params.n_ctx = settings.context_tokens * settings.slots
     params.n_parallel = settings.slots
+    if settings.exact:
+        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.kv_unified = False  # every slot has its whole context, whatever the others do
     params.n_batch = params.n_ubatch = BATCH_TOKENS
     params.n_gpu_layers = settings.gpu_layers

@@ -15,12 +15,14 @@ cancelled one ends (after at most two). Larger batches are no faster on a CPU.""
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """`context_tokens` is for each slot; `gpu_layers` -1 means all that fit."""
+    """`context_tokens` is for each slot; `gpu_layers` -1 means all that fit. `exact` keeps the cache in
+    float32 and computes attention plainly: slower, and as near to training as the engine comes."""
 
     context_tokens: int
     slots: int
     threads: int
     gpu_layers: int
+    exact: bool = False
 
 
 def refuse_less_than_one(**values: int | None) -> None:

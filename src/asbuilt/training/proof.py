@@ -183,7 +183,7 @@ def _served(exported: ExportedModel, prompts: Sequence[Conversation], max_tokens
     if not exported.file.is_file():
         raise NotFoundError(f"no exported model at {str(exported.file)!r}.")
     context = min(read_header(model).context_length or _CONTEXT_TOKENS, _CONTEXT_TOKENS)
-    settings = EngineSettings(context_tokens=context, slots=1, threads=1, gpu_layers=0)
+    settings = EngineSettings(context_tokens=context, slots=1, threads=1, gpu_layers=0, exact=True)
     engine = _GreedyEngine(model, settings, adapter=adapter)
     engine.wait_without_limit()
     try:
