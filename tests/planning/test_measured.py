@@ -12,10 +12,10 @@ from tests.planning.drawings import EMBEDDER, EXACT, drawn
 from asbuilt.errors import StorageError
 from asbuilt.planning import Plan, plan
 from asbuilt.planning.measured import PEAKS_FILE, past_error, read_peaks, record_peak
-from asbuilt.resources.resident import peak_resident_bytes
 from asbuilt.planning.target import identity
 from asbuilt.planning.words import last_text, past_text, plan_json
 from asbuilt.resources.machines import custom_machine
+from asbuilt.resources.resident import peak_resident_bytes
 
 MACHINE = custom_machine(memory_gib=8)
 

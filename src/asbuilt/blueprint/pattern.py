@@ -19,8 +19,8 @@ from asbuilt.registry import nearest
 __all__ = ["PATTERNS", "write_pattern"]
 
 _ASSISTANT = "assistant"
-_SHIPPED_WHOLE = (_ASSISTANT, "document-intelligence", "multimodal", "agent-swarm")
-PATTERNS = (*_SHIPPED_WHOLE, *(name.replace("_", "-") for name in PATTERN_REFERENCE))
+_SHIPPED_WHOLE = (_ASSISTANT, "document-intelligence", "multimodal", "agent-swarm", "training-pipeline")
+PATTERNS = tuple(dict.fromkeys((*_SHIPPED_WHOLE, *(name.replace("_", "-") for name in PATTERN_REFERENCE))))
 """What `asbuilt new` can write: systems that run at once, and the designs of the reference."""
 
 _PLAYED_BY = {

@@ -13,8 +13,8 @@ __all__ = ["new"]
 
 
 _HELP = (
-    "assistant, document-intelligence, multimodal, agent-swarm; or a drawing: rag-pipeline, "
-    "agent-orchestrator, training-pipeline, multimodal-processor."
+    "assistant, document-intelligence, multimodal, agent-swarm, training-pipeline; or a drawing: "
+    "rag-pipeline, agent-orchestrator, multimodal-processor."
 )
 _ASKS = "asbuilt ingest docs && asbuilt ask 'What is a blueprint?'"
 _RUNS = {
@@ -22,6 +22,7 @@ _RUNS = {
     "rag-pipeline": _ASKS,
     "document-intelligence": "asbuilt extract documents --schema schemas/invoice.json -o out",
     "multimodal": "asbuilt process documents --rank 'desk lamp'",
+    "training-pipeline": "asbuilt ingest -b assistant.yaml && asbuilt train",
     "agent-swarm": "asbuilt ingest && asbuilt run 'What is a blueprint?'",
 }
 _DRAWS = "asbuilt docs -o drawing"
