@@ -57,7 +57,8 @@ class GatedPipeline:
     weights "merged" and stored with `precision`. Before it is judged, the exported model is proven
     against the trained one on `proof_prompts` prompts of the validation rows: at least the share
     `proof_required` of the replies must have the same tokens. `name` is the model's in the registry.
-    When the gate refuses, ``asbuilt train --iterate`` tries the settings of `grid`, for `budget_minutes` at most.
+    When the gate refuses, ``asbuilt train --iterate`` tries the settings of `grid`, for
+    `budget_minutes` at most.
     """
 
     def __init__(
