@@ -42,6 +42,8 @@ from asbuilt.training.run_folder import metrics_of
 
 __all__ = ["GatedPipeline"]
 
+_PROOF_TOKENS = 80
+"""Enough for short replies to end, which has to be proven too."""
 _ROWS = ("data-card.json", "train.jsonl", "validation.jsonl")
 
 
@@ -167,7 +169,7 @@ class GatedPipeline:
         prompts = [row.messages[:-1] for row in rows]
         if model.kind == "adapter":  # on its base in full precision the export alone is judged
             model = replace(model, base=full_precision_gguf(trained.base))
-        return prove(trained, model, prompts, required=self._proof_required)
+        return prove(trained, model, prompts, required=self._proof_required, max_tokens=_PROOF_TOKENS)
 
     def _registered(
         self,
