@@ -56,6 +56,7 @@ def ask(
                 "uncited": list(answer.uncited),
                 "usage": {**asdict(answer.usage), "total_tokens": answer.usage.total_tokens},
                 "latency_ms": round(latency_ms, 1),
+                **({"model": answer.model} if answer.model else {}),
             }
         )
     else:
