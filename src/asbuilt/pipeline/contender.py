@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from hashlib import sha256
+from dataclasses import asdict, replace
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
 from asbuilt import registry
-from asbuilt.blueprint import Blueprint, ComponentSpec, load_checked
+from asbuilt.blueprint import Blueprint, ComponentSpec, build_order, load_checked
 from asbuilt.blueprint.cases import Case
+from asbuilt.blueprint.needs import resolve_needs
 from asbuilt.errors import UserError
 from asbuilt.evaluation.outcome import Outcome
 from asbuilt.evaluation.subjects import subjects
@@ -33,10 +34,7 @@ def with_model(file: Path, model: ExportedModel | None) -> Blueprint:
     blueprint = load_checked(file)
     if model is None:
         return blueprint
-    generators = [each for each in blueprint.components if (each.use or "").startswith("generator/")]
-    if not generators:
-        raise UserError(f"{file} has no generator whose model could be replaced.")
-    served = generators[-1]
+    served = blueprint.component(_generator_of_assistant(blueprint, file))
     known = {each.name for each in registry.signature(_ENGINE).config}
     config: dict[str, Any] = {key: value for key, value in served.config.items() if key in known}
     config.pop("adapter", None)
@@ -90,13 +88,44 @@ def outcomes_of(
     return known
 
 
-def journal_name(file: Path, model: ExportedModel | None, *, production: str | None) -> str:
-    """Names a journal by all that its outcomes depend on."""
-    about = [load_checked(file).digest, production]
-    if model is not None:
-        parts = [each for each in (model.file, model.base) if each is not None]
-        about += [sha256(each.read_bytes()).hexdigest() for each in parts]
+def journal_name(
+    file: Path, model: ExportedModel | None, cases: Mapping[str, Sequence[Case]], *, production: str | None
+) -> str:
+    """Names a journal by all that its outcomes depend on; of the model in `production`, where `model` is
+    None."""
+    about: list[Any] = [load_checked(file).digest]
+    about += [[name, [asdict(case) for case in all_of]] for name, all_of in sorted(cases.items())]
+    if model is None:
+        about.append(production)
+    else:
+        about += [_digest(each) for each in (model.file, model.base) if each is not None]
     return sha256(json.dumps(about).encode()).hexdigest()[:16]
+
+
+def _digest(weights: Path) -> str:
+    with weights.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
+
+
+def _generator_of_assistant(blueprint: Blueprint, file: Path) -> str:
+    """The generator that the assistant writes with; with several on its way, the one that it names itself."""
+    needs = resolve_needs(blueprint)
+    built = [name for name in build_order(blueprint) if blueprint.component(name).use]
+    reached = [name for name in built if _role(blueprint, name) == "assistant"][-1:]
+    for name in reached:  # grows: those nearest to the assistant come first
+        if _role(blueprint, name) == "generator":
+            return name
+        for given in needs.get(name, {}).values():
+            targets = (given,) if isinstance(given, str) else given
+            reached += [each for each in targets if each not in reached]
+    raise UserError(
+        f"the assistant of {file} has no generator whose model could be replaced.",
+        hint="The gate needs an assistant that writes with a model, as assistant/cited.",
+    )
+
+
+def _role(blueprint: Blueprint, name: str) -> str:
+    return (blueprint.component(name).use or "").partition("/")[0]
 
 
 def _read(journal: Path) -> dict[str, dict[str, Outcome]]:

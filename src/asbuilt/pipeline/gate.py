@@ -49,6 +49,14 @@ class PairedEvaluator:
             raise UserError("evaluator/paired needs a metric in `better` or `not_worse`.")
         if limit is not None and limit < 1:
             raise UserError(f"limit is {limit}; it must be at least 1.")
+        for name, borne in (not_worse or {}).items():
+            if name in better:
+                raise UserError(f"evaluator/paired: {name!r} stands in both `better` and `not_worse`.")
+            if not 0 <= borne <= 1:
+                raise UserError(
+                    f"evaluator/paired has not_worse {name}: {borne:g}; it must be from 0 to 1.",
+                    hint="0.02 bears a loss of two points.",
+                )
         self._folder = folder
         self._file = blueprint
         self._better = tuple(better)
@@ -76,7 +84,8 @@ class PairedEvaluator:
         total = sum(map(len, cases.values()))
         sides = []
         for name, model in (("candidate", candidate), ("current", None)):
-            journal = self._folder / f"{journal_name(self._file, model, production=self._serves())}.jsonl"
+            named = journal_name(self._file, model, cases, production=self._serves())
+            journal = self._folder / f"{named}.jsonl"
 
             def tell(done: int, stage: str = name) -> None:
                 if progress is not None:

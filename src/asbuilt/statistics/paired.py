@@ -62,14 +62,17 @@ def compare(
 
 
 def _of_flips(gained: int, lost: int, n: int, confidence: float) -> Estimate:
-    """The difference of two shares on the same n cases: of those that flipped, the share that was gained
-    has exact bounds. They leave out 0 exactly when McNemar's exact test rejects."""
+    """The difference of two shares on the same n cases, which is (2 q - 1) r where the share r of the cases
+    flips, and of these the share q is gained. Both have exact bounds: q alone decides on which side of 0
+    the interval lies, exactly as McNemar's exact test does; r says how far from 0 it may reach."""
     flips = gained + lost
+    often = share_estimate(flips, n, confidence=confidence)
     if flips == 0:
-        most = share_estimate(0, n, confidence=confidence).high
-        return Estimate(0.0, -most, most, n, "exact, no case flipped")
+        return Estimate(0.0, -often.high, often.high, n, "exact, no case flipped")
     share = share_estimate(gained, flips, confidence=confidence)
-    low, high = ((2 * bound - 1) * flips / n for bound in (share.low, share.high))
+    low, high = 2 * share.low - 1, 2 * share.high - 1
+    low *= often.high if low < 0 else often.low
+    high *= often.high if high > 0 else often.low
     return Estimate((gained - lost) / n, low, high, n, "exact, of the cases that flipped")
 
 
