@@ -8,11 +8,12 @@ __all__ = ["loss_on_labels"]
 
 
 def loss_on_labels(trainer: Any) -> Any:
-    """`trainer` (transformers' Trainer or a subclass) with logits made only for positions that have a label.
+    """`trainer` (transformers' Trainer or a subclass) with logits made only for positions that have a label
+    in one of the rows.
 
     With a prompt of 400 tokens and a reply of 50 this leaves out eight ninths of the logits, which are
     the larger part of a small model's activations. The loss is the mean over the labels of an optimizer
-    step, however they are spread over its parts.
+    step, however they are spread over its parts and over processes.
     """
     from torch.nn.functional import cross_entropy
 
@@ -24,14 +25,16 @@ def loss_on_labels(trainer: Any) -> Any:
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
-            labels = inputs.pop("labels")[:, 1:]
-            decoder = self.accelerator.unwrap_model(model)
-            decoder = decoder.get_base_model() if hasattr(decoder, "get_base_model") else decoder
-            hidden = decoder.model(**inputs, use_cache=False).last_hidden_state[:, :-1]
-            learnt = labels != -100
-            logits = decoder.lm_head(hidden[learnt]).float()
-            loss = cross_entropy(logits, labels[learnt], reduction="sum")
-            loss = loss / (learnt.sum() if num_items_in_batch is None else num_items_in_batch)
+            labels = inputs.pop("labels")[:, 1:]  # of the token after each position
+            places = (labels != -100).any(0).nonzero().flatten()
+            # Through the wrapped model: it is what casts to bfloat16 and gathers gradients of processes.
+            logits = model(**inputs, use_cache=False, logits_to_keep=places).logits  # (rows, places, words)
+            wanted = labels[:, places]
+            loss = cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), reduction="sum")
+            if num_items_in_batch is None:
+                loss = loss / (wanted != -100).sum()
+            else:  # labels of all processes, whose gradients are averaged
+                loss = loss / num_items_in_batch * self.accelerator.num_processes
             return (loss, {"loss": loss}) if return_outputs else loss
 
     return LabelLoss

@@ -42,7 +42,7 @@ class RunFolder:
         self.folder = folder
         self.checkpoints = folder / "checkpoints"
         self.metrics = folder / "metrics.jsonl"
-        # A folder elsewhere, more threads or more steps of patience do not make another training.
+        # A folder elsewhere or more threads do not make another training.
         self._config = {key: config[key] for key in sorted(config) if key not in ("folder", "threads")}
         self._config = json.loads(json.dumps(self._config))
 
@@ -59,9 +59,11 @@ class RunFolder:
             raise UserError(
                 f"another training is at work in {self.folder}.", hint="Wait for it, or take another folder."
             ) from None
-        except OSError as error:
+        except Exception as error:
+            if (reason := _failed_write(error)) is None:
+                raise
             raise StorageError(
-                f"the training cannot write to {self.folder}: {error.strerror or error}.",
+                f"the training cannot write to {self.folder}: {reason}.",
                 hint="Make room there; the next call goes on from the last checkpoint.",
             ) from error
 
@@ -181,6 +183,16 @@ def _digest_of(digests: list[str]) -> str:
     from hashlib import sha256
 
     return sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _failed_write(error: Exception) -> str | None:
+    """Why a file could not be written, where `error` says so. safetensors and torch have errors of their
+    own for it."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if type(error).__name__ == "SafetensorError" or "inline_container" in str(error):
+        return str(error).splitlines()[0].rstrip(". ")
+    return None
 
 
 def _sync(path: Path) -> None:

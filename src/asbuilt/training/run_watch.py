@@ -60,7 +60,11 @@ class RunWatch:
 
         class Callback(TrainerCallback):  # type: ignore[misc]
             def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-                watch._resume(state.global_step)
+                watch._resume(state)
+
+            def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                if state.global_step >= state.max_steps and args.eval_strategy != "no":
+                    control.should_evaluate = True  # the last checkpoint may be the best
 
             def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
                 if "loss" in (logs or {}):
@@ -74,9 +78,12 @@ class RunWatch:
 
         return Callback()
 
-    def _resume(self, step: int) -> None:
+    def _resume(self, state: Any) -> None:
         """Forget the metrics after the checkpoint that the training goes on from."""
-        self._lines = [line for line in metrics_of(self._run.folder) if line["step"] <= step]
+        if state.best_global_step:  # its path is of where the folder was then
+            best = self._run.checkpoints / f"checkpoint-{state.best_global_step}"
+            state.best_model_checkpoint = str(best) if best.is_dir() else None
+        self._lines = [line for line in metrics_of(self._run.folder) if line["step"] <= state.global_step]
         self._earlier_s = max((line["seconds"] for line in self._lines), default=0.0)
         self._began = time.monotonic()
         for known in self._lines:

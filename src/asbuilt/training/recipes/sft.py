@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,7 +22,9 @@ from asbuilt.training.gguf_base import training_folder
 from asbuilt.training.label_loss import loss_on_labels
 from asbuilt.training.memory import refuse_what_cannot_fit
 from asbuilt.training.preflight import preflight
+from asbuilt.training.quiet import quiet_libraries
 from asbuilt.training.rendering import tokenize
+from asbuilt.training.row_order import rows_in_order
 from asbuilt.training.run_folder import RunFolder
 from asbuilt.training.run_watch import RunWatch
 
@@ -62,16 +65,18 @@ class SftConfig:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        whole = ("rank", "batch", "micro_batch", "max_tokens", "check_every", "max_steps", "patience")
+        for name in (*whole, "threads"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise UserError(f"{name} is {value!r}; it must be at least 1.")
         if self.batch % self.micro_batch:
             raise UserError(
                 f"batch is {self.batch}, which micro_batch = {self.micro_batch} does not divide.",
                 hint="Take a micro_batch of 1, 2, 4, ...",
             )
-        for name in ("rank", "batch", "micro_batch", "max_tokens", "check_every"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        if self.learning_rate <= 0 or self.epochs <= 0:
-            raise UserError("learning_rate and epochs must be above 0.")
+        for name in ("learning_rate", "epochs"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UserError(f"{name} is {getattr(self, name)!r}; it must be above 0.")
 
 
 def main(
@@ -87,7 +92,8 @@ def main(
     with run.locked():
         if (done := run.finished()) is not None:
             return done
-        return _train(config, data, run, progress)
+        with quiet_libraries():
+            return _train(config, data, run, progress)
 
 
 def _train(
@@ -100,8 +106,10 @@ def _train(
         AutoModelForCausalLM,
         AutoTokenizer,
         DataCollatorForSeq2Seq,
+        PrinterCallback,
         Trainer,
         TrainingArguments,
+        set_seed,
     )
 
     if config.threads:
@@ -129,21 +137,26 @@ def _train(
         loading["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
         )
+    set_seed(config.seed)  # adapters begin with random numbers
     model = AutoModelForCausalLM.from_pretrained(base, **loading)
     if config.method != "full":
+        there = model.config.num_hidden_layers
+        first, end = config.layers or (0, there)
+        if not 0 <= first < end <= there:
+            raise UserError(f"layers {first} to {end} are not within those of the model, 0 to {there}.")
         lora = LoraConfig(
             r=config.rank,
             lora_alpha=config.alpha or 2 * config.rank,
             lora_dropout=0.0,
             target_modules=list(config.targets),
-            layers_to_transform=list(range(*config.layers)) if config.layers else None,
+            layers_to_transform=list(range(first, end)),
             task_type="CAUSAL_LM",
         )
         model = get_peft_model(model, lora)
         if config.checkpointing:
             model.enable_input_require_grads()
 
-    # 3. Training. Rows of like length stand together, so that little is padded.
+    # 3. Training.
     checks = "steps" if validation else "no"
     arguments = TrainingArguments(
         output_dir=str(run.checkpoints),
@@ -155,8 +168,8 @@ def _train(
         warmup_steps=0.03,
         num_train_epochs=config.epochs,
         max_steps=config.max_steps or -1,
-        train_sampling_strategy="group_by_length",
         logging_steps=1,
+        logging_nan_inf_filter=False,  # a loss that is no number would be told as 0
         include_num_input_tokens_seen="non_padding",
         eval_strategy=checks,
         eval_steps=config.check_every,
@@ -175,7 +188,7 @@ def _train(
         data_seed=config.seed,
     )
     watch = RunWatch(run, progress, patience=config.patience if validation else None)
-    trainer = loss_on_labels(Trainer)(
+    trainer = rows_in_order(loss_on_labels(Trainer))(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_list([asdict(row) for row in train]),
@@ -184,6 +197,7 @@ def _train(
         processing_class=tokenizer,
         callbacks=[watch.callback()],
     )
+    trainer.remove_callback(PrinterCallback)  # `progress` tells
     with watch:
         trainer.train(resume_from_checkpoint=run.last_checkpoint())
 
