@@ -171,6 +171,7 @@ _SHIPPED: dict[str, str] = {
     "collector/knowledge": "asbuilt.training.collect_knowledge:KnowledgeCollector",
     "preprocessor/standard": "asbuilt.training.preprocess:StandardPreprocessor",
     "trainer/sft": "asbuilt.training.trainer:SftTrainer",
+    "trainer/dpo": "asbuilt.training.trainer:DpoTrainer",
     "assistant/linked": "asbuilt.pipeline.linked_assistant:LinkedAssistant",
     "evaluator/paired": "asbuilt.pipeline.gate:PairedEvaluator",
     "model-registry/files": "asbuilt.pipeline.deploy:FileModelStore",

@@ -413,8 +413,10 @@ def test_the_loss_is_the_cross_entropy_over_all_labels_of_a_step(
 
 
 def test_the_order_of_rows_is_of_seed_and_epoch() -> None:
+    from datasets import Dataset
+
     class Plain:
-        train_dataset = {"input_ids": [[0] * (i % 7 + 1) for i in range(40)]}  # noqa: RUF012
+        train_dataset = Dataset.from_dict({"input_ids": [[0] * (i % 7 + 1) for i in range(40)]})
         args = type("", (), {"train_batch_size": 2, "gradient_accumulation_steps": 2, "data_seed": 5})
         state = type("", (), {"epoch": 0.0})
 

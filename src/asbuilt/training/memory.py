@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from asbuilt.errors import LimitError
 from asbuilt.resources.hf_config import shape_of_config
 from asbuilt.resources.memory import RUNTIME_BYTES
-from asbuilt.resources.training import TrainingPlan, training_memory
+from asbuilt.resources.training import Method, TrainingPlan, training_memory
 
 if TYPE_CHECKING:
+    from asbuilt.training.recipes.dpo import DpoConfig
     from asbuilt.training.recipes.sft import SftConfig
 
 __all__ = ["refuse_what_cannot_fit", "training_bytes"]
@@ -22,14 +23,20 @@ CPU_RUNTIME_BYTES = 700_000_000
 benchmarks/training_memory.py."""
 
 
-def training_bytes(folder: Path, config: SftConfig, *, longest: int, gpu: bool) -> int:
-    """Peak memory of the training, the runtime's own included. `longest` is the longest row in tokens."""
+def training_bytes(
+    folder: Path, config: SftConfig | DpoConfig, *, longest: int, learnt: int, gpu: bool
+) -> int:
+    """Peak memory of the training, the runtime's own included. `longest` is the longest row in tokens,
+    `learnt` the most that is learnt of one."""
     shape = shape_of_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    full = config.method == "full"
+    method: Method = getattr(config, "method", "lora")
+    full = method == "full"
     plan = TrainingPlan(
-        method=config.method,
+        method=method,
+        preference=hasattr(config, "beta"),
         batch=config.micro_batch,
         sequence=longest,
+        learnt=learnt,
         rank=config.rank,
         targets=config.targets,
         precision="fp32" if full else config.precision,
@@ -39,13 +46,15 @@ def training_bytes(folder: Path, config: SftConfig, *, longest: int, gpu: bool) 
     return memory.total_bytes + (RUNTIME_BYTES["torch"] if gpu else CPU_RUNTIME_BYTES)
 
 
-def refuse_what_cannot_fit(folder: Path, config: SftConfig, *, longest: int, gpu: bool) -> None:
+def refuse_what_cannot_fit(
+    folder: Path, config: SftConfig | DpoConfig, *, longest: int, learnt: int, gpu: bool
+) -> None:
     """Raises LimitError where the training would take more memory than is free."""
-    needed, free = training_bytes(folder, config, longest=longest, gpu=gpu), _free_bytes(gpu)
+    needed, free = training_bytes(folder, config, longest=longest, learnt=learnt, gpu=gpu), _free_bytes(gpu)
     if needed > free:
         raise LimitError(
             f"the training would take about {needed / _GIB:.1f} GiB, and {free / _GIB:.1f} GiB are free: "
-            f"method {config.method}, {config.micro_batch} rows of up to {longest} tokens at once.",
+            f"{config.micro_batch} rows of up to {longest} tokens at once.",
             hint="Take micro_batch: 1, checkpointing: true, a smaller max_tokens, or method: lora.",
         )
 

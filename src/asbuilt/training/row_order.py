@@ -13,7 +13,7 @@ def rows_in_order(trainer: Any) -> Any:
 
     Rows of like length stand together, so that little is padded. The sampler of transformers draws from
     the generator of the whole process, which has moved on when a training goes on in a later epoch.
-    Rows have "input_ids".
+    The length of a row is that of all its lists of tokens ("input_ids", "prompt_ids", "chosen_ids").
     """
     from torch import Generator
     from torch.utils.data import Sampler
@@ -34,7 +34,8 @@ def rows_in_order(trainer: Any) -> Any:
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             rows = self.train_dataset if train_dataset is None else train_dataset
             batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
-            lengths = [len(ids) for ids in rows["input_ids"]]
+            columns = [rows[name] for name in rows.column_names if name.endswith("_ids")]
+            lengths = [sum(map(len, row)) for row in zip(*columns, strict=True)]
             # A billionth, because the epoch is added up from fractions.
             return Order(lengths, batch, lambda: self.args.data_seed + int((self.state.epoch or 0) + 1e-9))
 

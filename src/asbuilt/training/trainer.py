@@ -1,4 +1,4 @@
-"""The trainer that a blueprint names: its config is that of the recipe."""
+"""The trainers that a blueprint names: their configs are those of the recipes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from asbuilt.generation.models import STARTER
 from asbuilt.lineage import PreparedData, TrainedModel, TrainingProgress
 from asbuilt.registry import component, nearest
 from asbuilt.resources.demand import holds_nothing
-from asbuilt.training.recipes.sft import LINEAR, SftConfig, main
+from asbuilt.training.recipes import dpo, sft
+from asbuilt.training.recipes.dpo import DpoConfig
+from asbuilt.training.recipes.sft import LINEAR, SftConfig
 
-__all__ = ["SftTrainer"]
+__all__ = ["DpoTrainer", "SftTrainer"]
 
 
 @component("trainer/sft")
@@ -69,14 +71,7 @@ class SftTrainer:
     demand = staticmethod(holds_nothing)  # the recipe plans its memory itself, with the data at hand
 
     def with_settings(self, settings: Mapping[str, Any]) -> SftTrainer:
-        known = [each.name for each in fields(SftConfig) if each.name not in ("data", "folder")]
-        for name in settings:
-            if name not in known:
-                close = nearest(name, known)
-                raise UserError(
-                    f"trainer/sft has no setting {name!r}.",
-                    hint=f"Did you mean {close!r}?" if close else f"There are: {', '.join(known)}.",
-                )
+        _refuse_unknown(settings, SftConfig, "trainer/sft")
         return SftTrainer(**{**self._settings, **settings})
 
     def train(
@@ -87,4 +82,80 @@ class SftTrainer:
         progress: Callable[[TrainingProgress], None] = lambda _: None,
     ) -> TrainedModel:
         config = SftConfig(data="", folder=str(folder), **self._settings)
-        return main(config, data=data, progress=progress)
+        return sft.main(config, data=data, progress=progress)
+
+
+@component("trainer/dpo")
+class DpoTrainer:
+    """Training on preferences by the recipe `asbuilt.training.recipes.dpo`, whose DpoConfig says what each
+    setting means. Rows without a worse reply are left out."""
+
+    def __init__(
+        self,
+        *,
+        base: str = STARTER,
+        beta: float = 0.1,
+        rank: int = 16,
+        alpha: int | None = None,
+        targets: tuple[str, ...] = LINEAR,
+        learning_rate: float = 1e-4,
+        epochs: float = 1.0,
+        max_steps: int | None = None,
+        batch: int = 8,
+        micro_batch: int = 1,
+        max_tokens: int = 1024,
+        precision: Literal["bf16", "fp32"] = "bf16",
+        checkpointing: bool = False,
+        check_every: int = 25,
+        patience: int | None = 3,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        self._settings: dict[str, Any] = {
+            "base": base,
+            "beta": beta,
+            "rank": rank,
+            "alpha": alpha,
+            "targets": targets,
+            "learning_rate": learning_rate,
+            "epochs": epochs,
+            "max_steps": max_steps,
+            "batch": batch,
+            "micro_batch": micro_batch,
+            "max_tokens": max_tokens,
+            "precision": precision,
+            "checkpointing": checkpointing,
+            "check_every": check_every,
+            "patience": patience,
+            "seed": seed,
+            "threads": threads,
+        }
+        DpoConfig(data="", folder="", **self._settings)  # wrong settings are told now
+
+    demand = staticmethod(holds_nothing)  # the recipe plans its memory itself, with the data at hand
+
+    def with_settings(self, settings: Mapping[str, Any]) -> DpoTrainer:
+        _refuse_unknown(settings, DpoConfig, "trainer/dpo")
+        return DpoTrainer(**{**self._settings, **settings})
+
+    def train(
+        self,
+        data: PreparedData,
+        folder: Path,
+        *,
+        progress: Callable[[TrainingProgress], None] = lambda _: None,
+    ) -> TrainedModel:
+        return dpo.main(
+            DpoConfig(data="", folder=str(folder), **self._settings), data=data, progress=progress
+        )
+
+
+def _refuse_unknown(settings: Mapping[str, Any], config: type[SftConfig | DpoConfig], name: str) -> None:
+    known = [each.name for each in fields(config) if each.name not in ("data", "folder")]
+    for setting in settings:
+        if setting not in known:
+            close = nearest(setting, known)
+            raise UserError(
+                f"{name} has no setting {setting!r}.",
+                hint=f"Did you mean {close!r}?" if close else f"There are: {', '.join(known)}.",
+            )
