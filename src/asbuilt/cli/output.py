@@ -52,6 +52,7 @@ _LABELS = {
     "fit": "Fitting",
     "extract": "Extracting",
 }
+_MORE = ": "  # "train: loss 0.31": a stage, and what changes while it goes on
 _PLAIN_EVERY = 0.1  # without a terminal: a line each tenth of a stage
 
 
@@ -118,9 +119,10 @@ def _bars() -> Iterator[Progress]:
     with Bars(*columns, console=Console(stderr=True)) as bars:
 
         def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(_LABELS.get(stage, stage), total=total)
-            bars.update(tasks[stage], completed=done, total=total)
+            key = stage.partition(_MORE)[0]
+            if key not in tasks:
+                tasks[key] = bars.add_task("", total=total)
+            bars.update(tasks[key], description=_LABELS.get(stage, stage), completed=done, total=total)
 
         yield show
 
@@ -130,8 +132,9 @@ def _plain_lines() -> Progress:
 
     def show(stage: str, done: int, total: int) -> None:
         share = done / total if total else 1.0
-        if share >= told.get(stage, 0.0) or done >= total:
-            told[stage] = share + _PLAIN_EVERY if done < total else 2.0
+        key = stage.partition(_MORE)[0]
+        if share >= told.get(key, 0.0) or done >= total:
+            told[key] = share + _PLAIN_EVERY if done < total else 2.0
             note(f"{_LABELS.get(stage, stage)}: {done} of {total}")
 
     return show

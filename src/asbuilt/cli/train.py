@@ -29,38 +29,38 @@ def train(
     json: JsonOption = False,
 ) -> None:
     """Train a model, and have it serve if the gate proves it better. Exit code: 0 it serves, 1 refused."""
-    from dataclasses import asdict
     from time import monotonic
 
-    from asbuilt.pipeline.runs import TrainingRuns, attempts
+    from asbuilt.pipeline.runs import TrainingRuns, attempts, plain
     from asbuilt.system import System
 
     results: list[PipelineResult] = []
-    with (
-        System.load(file) as system,
-        stop_on_interrupt("step") as stop,
-        progress_bar(quiet=json) as progress,
-    ):
+    with System.load(file) as system, stop_on_interrupt("step") as stop:
         pipeline = system.pipeline
+        tried = list(attempts(pipeline.grid, iterate))
         runs = TrainingRuns(system.state_folder / "training")
-        folder = runs.current(fresh=fresh)
-        began = monotonic()
-        for settings in attempts(pipeline.grid, iterate):
-            if results and monotonic() - began > 60 * pipeline.budget_minutes:
-                note(f"The budget of {pipeline.budget_minutes:g} minutes is spent; no further attempt.")
-                break
-            result = pipeline.run(folder=folder, settings=settings, progress=progress, stop=stop)
-            if result is None:
-                note("Interrupted; nothing is lost. Run the same command again to go on.")
-                raise typer.Exit(130)
-            results.append(result)
-            if not json:
-                _show(result, settings)
-            if result.deployed:
-                break
-        written = runs.finish(folder, results)
+        with runs.locked():
+            folder = runs.current(blueprint=system.blueprint.digest, fresh=fresh)
+            if (folder / "data").is_dir():
+                note(f"Going on with {folder}, with the rows collected then; --fresh begins anew.")
+            began = monotonic()
+            for settings in tried:
+                if results and monotonic() - began > 60 * pipeline.budget_minutes:
+                    note(f"The budget of {pipeline.budget_minutes:g} minutes is spent; no further attempt.")
+                    break
+                with progress_bar(quiet=json) as progress:
+                    result = pipeline.run(folder=folder, settings=settings, progress=progress, stop=stop)
+                if result is None:
+                    note("Interrupted; nothing is lost. Run the same command again to go on.")
+                    raise typer.Exit(130)
+                results.append(result)
+                if not json:
+                    _show(result, settings)
+                if result.deployed:
+                    break
+            written = runs.finish(folder, results)
     if json:
-        print_json([asdict(result) for result in results])
+        print_json(plain(results))
     else:
         note(f"Everything about this run: {written}")
     raise typer.Exit(0 if results[-1].deployed else 1)

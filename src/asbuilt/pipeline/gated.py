@@ -16,6 +16,7 @@ from asbuilt.generation.models import find_model
 from asbuilt.lineage import (
     ExportedModel,
     ExportProof,
+    GateMeasure,
     GateVerdict,
     Manifest,
     PipelineResult,
@@ -23,6 +24,7 @@ from asbuilt.lineage import (
     TrainedModel,
     TrainingProgress,
 )
+from asbuilt.pipeline.runs import write_durably
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
 from asbuilt.roles import (
@@ -44,6 +46,7 @@ __all__ = ["GatedPipeline"]
 
 _PROOF_TOKENS = 80
 """Enough for short replies to end, which has to be proven too."""
+_REGISTERED = "registered.json"
 _ROWS = ("data-card.json", "train.jsonl", "validation.jsonl")
 
 
@@ -110,10 +113,14 @@ class GatedPipeline:
         stop = stop or threading.Event()
         rows = folder / "data"
         data = self._data(rows, tell)
+        if stop.is_set():
+            return None
         folder = folder / f"attempt-{_settings_digest(settings or {})}"
         try:
             trained = self._trained(data, folder / "training", settings or {}, tell, stop)
         except _StoppedError:
+            return None
+        if stop.is_set():
             return None
         tell("export", 0, 1)
         model = exported(trained, folder / "export", kind=self._export, precision=self._precision)
@@ -122,6 +129,8 @@ class GatedPipeline:
         result = PipelineResult(folder, data.card, trained, proof, None, None, False, "")
         if not proof.passed:
             return replace(result, ended=f"the export is not proven: {' '.join(proof.faults)}")
+        if (manifest := self._earlier(folder)) is not None:
+            return self._deployed(manifest, result, _verdict(manifest.evidence["gate"]))
         verdict = self._evaluator.judge(model, progress=progress, stop=stop)
         if verdict is None:
             return None
@@ -129,8 +138,8 @@ class GatedPipeline:
             verdict = replace(verdict, advice=(*verdict.advice, *_of_training(folder / "training")))
             return replace(result, verdict=verdict, ended="the gate refuses it")
         manifest = self._registered(trained, model, proof, verdict, rows)
-        said = self._deployment.deploy(manifest, reason=_proven(verdict))
-        return replace(result, verdict=verdict, version=manifest.version, deployed=True, ended=said)
+        write_durably(folder / _REGISTERED, asdict(manifest))
+        return self._deployed(manifest, result, verdict)
 
     # ------------------------------------------------------------ steps
 
@@ -200,6 +209,30 @@ class GatedPipeline:
             evidence=evidence,
             parent=self._store.production,
         )
+
+    def _earlier(self, folder: Path) -> Manifest | None:
+        """What a run that was killed while it deployed had registered, where its verdict still holds: what
+        the model was compared with serves, or the model itself."""
+        file = folder / _REGISTERED
+        if not file.is_file():
+            return None
+        manifest = Manifest(**json.loads(file.read_text(encoding="utf-8")))
+        return manifest if self._store.production in (manifest.parent, manifest.version) else None
+
+    def _deployed(self, manifest: Manifest, result: PipelineResult, verdict: GateVerdict) -> PipelineResult:
+        if self._store.production == manifest.version:
+            said = f"{manifest.version} serves already."
+        else:
+            said = self._deployment.deploy(manifest, reason=_proven(verdict))
+        return replace(result, verdict=verdict, version=manifest.version, deployed=True, ended=said)
+
+
+def _verdict(evidence: Mapping[str, Any]) -> GateVerdict:
+    measures = tuple(
+        GateMeasure(**{**each, "gained": tuple(each["gained"]), "lost": tuple(each["lost"])})
+        for each in evidence["measures"]
+    )
+    return GateVerdict(evidence["passed"], measures, tuple(evidence["reasons"]), tuple(evidence["advice"]))
 
 
 def _settings_digest(settings: Mapping[str, Any]) -> str:

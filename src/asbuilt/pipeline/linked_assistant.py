@@ -53,7 +53,12 @@ class LinkedAssistant:
                 f"the assistant of {self._file} cannot say what it would give its model.",
                 hint="Rows are made with an assistant that has the method prompt_for, as assistant/cited.",
             )
-        return assistant.prompt_for(messages, marker=marker)
+        prompt, hits = assistant.prompt_for(messages, marker=marker)
+        if not prompt and self._system is not None and not self._system.catalog.collections():
+            raise UserError(
+                f"{self._file} has no documents yet.", hint=f"Run: asbuilt ingest -b {self._file}"
+            )
+        return prompt, hits
 
     def _assistant(self) -> Assistant:
         if self._system is None:
