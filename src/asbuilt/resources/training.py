@@ -24,7 +24,8 @@ class TrainingPlan:
     A step sees `batch` sequences of `sequence` tokens. `precision` is that of the weights and of the
     computation; QLoRA stores the base in NF4 instead. `adapter_precision` is fp32 as PEFT casts it by
     default. `mixed`: full training keeps fp32 master weights and gradients beside bf16 weights.
-    `chunked_loss`: logits are made in pieces. `preference`: DPO, with a chosen and a rejected sequence each.
+    `chunked_loss`: logits are made in pieces. `learnt`: tokens of a sequence that logits are made for, None
+    for all. `preference`: DPO, with a chosen and a rejected sequence each.
     """
 
     method: Method = "lora"
@@ -38,6 +39,7 @@ class TrainingPlan:
     optimizer: Optimizer = "adamw"
     checkpointing: bool = True
     chunked_loss: bool = False
+    learnt: int | None = None
     preference: bool = False
 
     @property
@@ -80,8 +82,9 @@ def training_memory(shape: ModelShape, plan: TrainingPlan) -> TrainingMemory:
     Activations: Korthikanti et al., arXiv 2205.05198, carried over to gated networks and grouped queries
     with fused attention. A token leaves (5 hidden + 2 queries + 2 keys and values + 4 feed-forward)
     elements a layer; with checkpointing, `hidden` a layer, and one layer in full or the logits, whichever
-    is larger, because the one is gone before the other comes. Logits in float32 with their gradient and
-    one softmax; chunked, an eighth at a time with its gradient.
+    is larger, because the one is gone before the other comes. An adapter that is wider than the computation
+    keeps what it reads in its own precision too, once a matrix, as PEFT casts it. Logits in float32 with
+    their gradient and one softmax; chunked, an eighth at a time with its gradient.
     Raises UserError for a model that is not a decoder.
     """
     if shape.encoder_only or shape.audio:
@@ -108,7 +111,8 @@ def training_memory(shape: ModelShape, plan: TrainingPlan) -> TrainingMemory:
 
 
 def _activations(shape: ModelShape, plan: TrainingPlan, width: int) -> dict[str, int]:
-    layer, logits = plan.tokens * _token_elements(shape) * width, _logits(shape, plan)
+    layer = plan.tokens * (_token_elements(shape) * width + _cast_bytes(shape, plan))
+    logits = _logits(shape, plan)
     if not plan.checkpointing:
         return {"activations_bytes": shape.layers * layer, "logits_bytes": logits}
     kept = shape.layers * shape.hidden * plan.tokens * width
@@ -124,9 +128,22 @@ def _token_elements(shape: ModelShape) -> int:
     return 5 * shape.hidden + 2 * shape.attention.query_elements + keys + values + 4 * network
 
 
+def _cast_bytes(shape: ModelShape, plan: TrainingPlan) -> int:
+    """Bytes that one token leaves in one layer, on average, as inputs of adapters cast to float32."""
+    if plan.method == "full" or plan.precision == "fp32" or plan.adapter_precision == "bf16":
+        return 0
+    inputs = sum(
+        each.inputs * each.active
+        for each in shape.linears()
+        if (each.name in plan.targets if plan.targets else each.group in ("attention", "feed_forward"))
+    )
+    return 4 * inputs // shape.layers
+
+
 def _logits(shape: ModelShape, plan: TrainingPlan) -> int:
     copies = 2 if plan.chunked_loss else 3
     if plan.preference:  # those of the reference, without a gradient
         copies += 1
-    tokens = plan.tokens // _CHUNKS if plan.chunked_loss else plan.tokens
+    tokens = plan.tokens if plan.learnt is None else plan.tokens // plan.sequence * plan.learnt
+    tokens = tokens // _CHUNKS if plan.chunked_loss else tokens
     return copies * 4 * tokens * shape.vocab

@@ -19,8 +19,8 @@ __all__ = ["refuse_what_cannot_fit", "training_bytes"]
 
 _GIB = 2**30
 CPU_RUNTIME_BYTES = 700_000_000
-"""What Python, torch, transformers and the data take on a CPU before a model is loaded; measured by
-benchmarks/training_memory.py."""
+"""What Python, torch, transformers and the data take on a CPU beside a model: 554 MB before one is loaded
+(benchmarks/training_memory.py), and a margin for what its first steps allocate."""
 
 
 def training_bytes(

@@ -23,7 +23,7 @@ from asbuilt.training.label_loss import loss_on_labels
 from asbuilt.training.memory import refuse_what_cannot_fit
 from asbuilt.training.preflight import preflight
 from asbuilt.training.quiet import quiet_libraries
-from asbuilt.training.rendering import tokenize
+from asbuilt.training.rendering import NOT_LEARNT, tokenize
 from asbuilt.training.row_order import rows_in_order
 from asbuilt.training.run_folder import RunFolder
 from asbuilt.training.run_watch import RunWatch
@@ -125,7 +125,8 @@ def _train(
     train = [tokenize(row, tokenizer, max_tokens=config.max_tokens) for row in data.train]
     validation = [tokenize(row, tokenizer, max_tokens=config.max_tokens) for row in data.validation]
     longest = max(len(row.input_ids) for row in train)
-    refuse_what_cannot_fit(Path(base), config, longest=longest, gpu=gpu)
+    learnt = max(sum(label != NOT_LEARNT for label in row.labels) for row in train)
+    refuse_what_cannot_fit(Path(base), config, longest=longest, learnt=learnt, gpu=gpu)
 
     # 2. Model. PEFT keeps adapters in float32 on a base in bfloat16.
     loading: dict[str, Any] = {"dtype": torch.bfloat16 if config.precision == "bf16" else torch.float32}
