@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from asbuilt.errors import UserError
+from asbuilt.errors import MissingError, UserError
 from asbuilt.generation.models import find_model
 from asbuilt.lineage import (
     ExportedModel,
@@ -46,6 +46,7 @@ __all__ = ["GatedPipeline"]
 
 _PROOF_TOKENS = 80
 """Enough for short replies to end, which has to be proven too."""
+_TRAINING = ("accelerate", "datasets", "gguf", "peft", "safetensors", "torch", "transformers", "trl")
 _REGISTERED = "registered.json"
 _ROWS = ("data-card.json", "train.jsonl", "validation.jsonl")
 
@@ -171,7 +172,14 @@ class GatedPipeline:
             if stop.is_set():
                 raise _StoppedError
 
-        return trainer.train(data, folder, progress=on_step)
+        try:
+            return trainer.train(data, folder, progress=on_step)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in _TRAINING:
+                raise
+            raise MissingError(
+                f"training needs {error.name}.", hint='pip install "asbuilt[training]"'
+            ) from error
 
     def _proof(self, trained: TrainedModel, model: ExportedModel, data: PreparedData) -> ExportProof:
         rows = (*data.validation, *data.train)[: self._proof_prompts]
