@@ -21,7 +21,7 @@ def mcp(
         ),
     ] = None,
 ) -> None:
-    """Serve knowledge base, assistant and tools to an MCP client, over standard input and output."""
+    """Serve documents, assistant and tools to an MCP client."""
     import anyio
 
     from asbuilt.errors import UserError
