@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -60,5 +59,4 @@ async def main() -> None:
 
 if __name__ == "__main__":
     LOG.with_name("pid").write_text(str(os.getpid()), encoding="utf-8")
-    time.sleep(0)
     anyio.run(main)

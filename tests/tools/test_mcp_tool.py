@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +15,7 @@ import pytest
 
 from asbuilt.errors import EndpointError, InDoubtError, ToolError, UserError
 from asbuilt.testing.tool_contract import ToolContract
-from asbuilt.tools.mcp_tool import McpTool
+from asbuilt.tools.mcp_tool import McpTool, _spec
 
 pytest.importorskip("mcp")
 
@@ -80,6 +82,27 @@ def test_a_server_that_died_is_started_again(make: Make) -> None:
     with pytest.raises(ToolError):
         make("die", effect="read", timeout_s=2.0).call({"text": "x"})
     assert make("echo").call({"text": "again"}) == "again"
+
+
+def test_a_server_killed_while_idle_is_a_tool_s_error_and_started_again(make: Make, log: Path) -> None:
+    tool = make("echo")
+    os.kill(int(log.with_name("pid").read_text(encoding="utf-8")), signal.SIGKILL)
+    with pytest.raises(ToolError, match="cannot be reached"):
+        tool.call({"text": "x"})
+    assert tool.call({"text": "again"}) == "again"
+
+
+def test_schemas_of_no_end_or_elsewhere_are_refused() -> None:
+    for schema, told in (
+        ({"properties": {"a": {"description": "x" * 30_000}}}, "characters"),
+        ({"properties": {"a": {"$ref": "https://example.org/x"}}}, "not part of it"),
+    ):
+        with pytest.raises(UserError, match=told):
+            _spec("x", {"description": "", "schema": schema})
+    spec = _spec(
+        "x", {"description": "", "schema": {"properties": {"a": {"description": "a\x1b[1m\u202eb"}}}}
+    )
+    assert spec.parameters["properties"]["a"]["description"] == "a [1m b"
 
 
 def test_a_tool_that_changed_is_not_called(make: Make, log: Path) -> None:

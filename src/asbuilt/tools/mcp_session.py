@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -106,7 +107,7 @@ class McpSession:
                 self._thread = threading.Thread(target=self._run, args=(opened,), name="mcp", daemon=True)
                 self._thread.start()
                 try:
-                    self._loop, self._client, self._ended = opened.result(_START_S)
+                    self._loop, self._client, self._ended = opened.result(_START_S + _STOP_S)
                 except FutureTimeoutError:
                     raise EndpointError(
                         f"the MCP server {self.server.name!r} did not start within {_START_S:g} s."
@@ -131,7 +132,9 @@ class McpSession:
             }
             program, *arguments = self.server.command
             where = StdioServerParameters(command=program, args=arguments, env=passed)
-        async with Client(where) as client:
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(_START_S):  # on failure the stack ends a server that was started
+                client = await stack.enter_async_context(Client(where))
             ended = asyncio.Event()
             opened.set_result((asyncio.get_running_loop(), client, ended))
             await ended.wait()

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
+from jsonschema.exceptions import SchemaError, ValidationError
 
-from asbuilt.errors import AsbuiltError, BugError, InDoubtError, ToolError, UserError
+from asbuilt.errors import BugError, InDoubtError, ToolError, UserError
 from asbuilt.registry import component, nearest
 from asbuilt.resources.demand import holds_nothing
 from asbuilt.tools.mcp_session import McpServer, McpSession, release, session_of, texts
@@ -19,6 +19,11 @@ from asbuilt.types import Effect, ToolSpec
 __all__ = ["McpTool"]
 
 _DESCRIPTION_CHARS = 1_000
+_SCHEMA_CHARS = 20_000
+_UNSEEN = re.compile(
+    r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+)
+"""Of a result: terminal codes, controls but tab and line end, and what changes the direction of text."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
 _LIST_S = 30.0
 
@@ -91,14 +96,14 @@ class McpTool:
         spec = self.spec
         session = self._session
         assert session is not None, "spec is there only while it is open"
-        fault = next(iter(Draft202012Validator(spec.parameters).iter_errors(dict(arguments))), None)
+        fault = _fault(spec, arguments)
         if fault is not None:
             place = ".".join(map(str, fault.absolute_path)) or "arguments"
             raise ToolError(f"{spec.name}: {place}: {fault.message}")
         try:
             now = self._listed(session)
-        except (AsbuiltError, TimeoutError) as error:  # nothing was called yet
-            raise ToolError(f"{spec.name}: {error}") from error
+        except Exception as error:  # whatever the connection brings; nothing was called yet
+            raise ToolError(f"{spec.name} cannot be reached: {error}") from error
         if now != self._offered:
             raise ToolError(
                 f"{spec.name}: the server has changed the description or schema of {self._tool!r} since it "
@@ -115,7 +120,7 @@ class McpTool:
         except Exception as error:  # whatever the connection or the server's process brings
             kind = ToolError if self._effect == "read" else InDoubtError
             raise kind(f"{spec.name} did not answer: {type(error).__name__}: {error}") from error
-        text = self._cut(texts(result.content))
+        text = self._cut(_UNSEEN.sub("", texts(result.content)))
         if result.is_error:
             kind = ToolError if self._effect == "read" else InDoubtError
             raise kind(f"{spec.name} failed: {text}")
@@ -152,9 +157,36 @@ class McpTool:
         return f"{text[:limit]}\n[cut: the first {limit} of {len(text)} characters]"
 
 
+def _fault(spec: ToolSpec, arguments: Mapping[str, Any]) -> ValidationError | None:
+    """What is wrong with arguments first. Raises ToolError for a schema that cannot be followed."""
+    try:
+        return next(iter(Draft202012Validator(spec.parameters).iter_errors(dict(arguments))), None)
+    except Exception as error:  # a reference to nowhere
+        raise ToolError(f"{spec.name}: the server's schema cannot be followed: {error}") from error
+
+
+def _cleaned(value: Any) -> Any:
+    """`value`, of JSON's types, its texts without control characters."""
+    match value:
+        case str():
+            return _CONTROL.sub(" ", value)
+        case list():
+            return [_cleaned(each) for each in value]
+        case dict():
+            return {_CONTROL.sub(" ", key): _cleaned(each) for key, each in value.items()}
+    return value
+
+
 def _spec(name: str, offered: Mapping[str, Any]) -> ToolSpec:
     """The server's words as a tool of ours. They are foreign text: no control characters, no end."""
-    schema = json.loads(json.dumps(offered["schema"]))
+    text = json.dumps(offered["schema"], ensure_ascii=False)
+    if len(text) > _SCHEMA_CHARS:
+        raise UserError(
+            f"{name}: the server's schema has {len(text)} characters; {_SCHEMA_CHARS} are the most."
+        )
+    if foreign := re.search(r'"\$ref": "(?!#)([^"]*)"', text):
+        raise UserError(f"{name}: the server's schema refers to {foreign[1]!r}, which is not part of it.")
+    schema = _cleaned(json.loads(text))
     parameters = {
         **schema,
         "type": "object",
