@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from asbuilt.documents.pdf import PdfReader
 from asbuilt.extraction.layout import LayoutExtractor
 from asbuilt.extraction.run import extract
 from asbuilt.extraction.schema import load_schema
+from asbuilt.extraction.values import conventions_of, parse
 from asbuilt.fields import PagedDocument
 from asbuilt.pages import Box, PageLayout
 
@@ -54,6 +56,7 @@ class Figures:
         self.labels: dict[str, list[tuple[float, bool]]] = defaultdict(list)
         self.signals: list[tuple[dict[str, float], bool]] = []
         self.misses: list[str] = []
+        self.failures: Counter[str] = Counter()
 
     def add(self, what: str, route: str, value: float) -> None:
         self.values[what, route].append(value)
@@ -108,15 +111,27 @@ def judge_fields(figures: Figures, route: str, made: Made, pages: list[PageLayou
             figures.misses.append(
                 f"{made.layout} {made.name} {path}: {value.value!r}, not {true!r} ({value.why})"
             )
+            what = "a value where there is none" if path not in truth.fields else "another value"
+            figures.failures[f"{route}: {_sort(path)}, {what}"] += 1
         if path in truth.evidence and value.evidence is not None:
             boxes = [places[number][2] for number in truth.evidence[path]]
             figures.add("evidence points at", route, float(points_at(value.evidence.boxes, boxes)))
     for path in truth.fields.keys() - found.keys():
         figures.misses.append(f"{made.layout} {made.name} {path}: not found, is {truth.fields[path]!r}")
+        words = " ".join(truth.words[number].text for number in truth.evidence[path])
+        field = next(each for each in schema.fields if each.path == re.sub(r"\[\d+\]", "[]", path))
+        parsed = parse(field, words, conventions_of(page.text for page in pages))
+        readable = parsed is not None and same_value(parsed.value, truth.fields[path])
+        what = "not found" if readable else "not found, and its words are not read as its kind"
+        figures.failures[f"{route}: {_sort(path)}, {what}"] += 1
     for path in truth.absent:
         figures.add("absent invented", route, float(path in found))
     precision, recall = right / max(1, len(found)), right / max(1, len(truth.fields))
     figures.add("field F1", route, 2 * precision * recall / max(1e-9, precision + recall))
+
+
+def _sort(path: str) -> str:
+    return "in a list" if "[" in path else "single"
 
 
 def judge_peers(figures: Figures, route: str, made: Made, peers: dict[str, Any]) -> None:
@@ -220,6 +235,8 @@ def report(figures: Figures, asked: argparse.Namespace) -> None:
         for route in routes
     ]
     print(f"{'calibration error':34}" + "".join(errors))
+    for failure, count in sorted(figures.failures.items()):
+        print(f"{count:>6} values, {failure}")
     if asked.misses and asked.set == "building":
         print(*figures.misses, sep="\n")
     if asked.fit and asked.set == "building":

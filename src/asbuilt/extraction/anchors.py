@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz
 
 from asbuilt.extraction.labels import label_words
+from asbuilt.extraction.terms import OTHER_WORDS, also_called
 from asbuilt.fields import Field
 from asbuilt.pages import Box, PageLayout, union
 
@@ -72,16 +73,21 @@ def segments_of(page: PageLayout) -> list[Segment]:
 
 
 def anchors_of(page: PageLayout, segments: Sequence[Segment], fields: Sequence[Field]) -> list[Anchor]:
-    """Every place where a label of one of `fields` stands; several of one field may overlap."""
-    wanted = [(field, label, label_words(label)) for field in fields for label in field.labels]
+    """Every place where a label of one of `fields` stands, or what else such a value is called; several
+    of one field may overlap."""
+    other = also_called(fields)
+    wanted = [(field, label, label_words(label), 1.0) for field in fields for label in field.labels]
+    wanted += [
+        (field, phrase, label_words(phrase), OTHER_WORDS) for field in fields for phrase in other[field.path]
+    ]
     found: list[Anchor] = []
     for segment in segments:
         tokens = list(_tokens(page, segment))
-        for field, label, words in wanted:
+        for field, label, words, worth in wanted:
             if not words:
                 continue
             for at in range(len(tokens) - len(words) + 1):
-                quality = _match(words, [token for _, token, _ in tokens[at : at + len(words)]])
+                quality = worth * _match(words, [token for _, token, _ in tokens[at : at + len(words)]])
                 if quality > 0.0:
                     found.append(_anchor(page, segment, tokens, at, field, label, words, quality))
     return found

@@ -14,6 +14,9 @@ _SAME = {
     "vat": "tax", "gst": "tax", "mwst": "tax", "sum": "total", "desc": "description",
     "tel": "phone", "telephone": "phone", "addr": "address", "acct": "account", "ref": "reference",
     "e-mail": "email", "mail": "email", "id": "number", "dob": "birth", "pcs": "quantity",
+    "hst": "tax", "pst": "tax", "excl": "excluding", "ex": "excluding", "exclusive": "excluding",
+    "incl": "including", "inc": "including", "inclusive": "including", "hrs": "hours", "hour": "hours",
+    "amts": "amount", "descr": "description", "tot": "total",
 }  # fmt: skip
 _FILLERS = frozenset(["the", "of", "a", "an", "is", "to", "for", "your", "our", "in"])
 _WORD = re.compile(r"#|[^\W_]+(?:[-'][^\W_]+)*", re.UNICODE)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from asbuilt.extraction.anchors import Anchor, Segment, anchors_of, segments_of
+from asbuilt.extraction.constraints import parse_constraint
 from asbuilt.extraction.rows import row_candidates
 from asbuilt.extraction.values import Conventions, Parsed, conventions_of, parse
 from asbuilt.fields import Candidate, Field, FieldSchema, PagedDocument
@@ -39,8 +40,10 @@ class LayoutExtractor:
     """Values beside, below, or in the row or column of their labels, and the rows of tables whose
     headers name a list's fields.
 
-    A label may be misread by a letter or two. Every value belongs to the label that it fits best,
-    over all fields together; one without a label is not found rather than guessed.
+    A label may be misread by a letter or two, or be another term for the same thing (`terms`). Every
+    value belongs to the label that it fits best, over all fields together; one without a label is not
+    found rather than guessed. Beside columns that a header names, the schema's constraints or
+    elimination may tell what another column is.
     """
 
     def __init__(self, *, min_score: float = _LEAST) -> None:
@@ -51,6 +54,7 @@ class LayoutExtractor:
     def extract(self, document: PagedDocument, schema: FieldSchema) -> list[Candidate]:
         """See the role."""
         conventions = conventions_of(page.text for page in document.pages)
+        constraints = [parse_constraint(each) for each in schema.constraints]
         single = [field for field in schema.fields if not field.group]
         places: list[tuple[int, _Place]] = []
         for page in document.pages:
@@ -61,7 +65,7 @@ class LayoutExtractor:
         groups = dict.fromkeys(field.group for field in schema.fields if field.group)
         for group in groups:
             fields = [field for field in schema.fields if field.group == group]
-            candidates += row_candidates(document, fields, conventions, extractor=_NAME)
+            candidates += row_candidates(document, fields, constraints, conventions, extractor=_NAME)
         order = {field.path: number for number, field in enumerate(schema.fields)}
         return sorted(
             candidates,

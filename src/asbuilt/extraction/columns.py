@@ -1,0 +1,200 @@
+"""Which column of a table holds which field of a list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+from rapidfuzz import fuzz
+
+from asbuilt.extraction.constraints import Constraint
+from asbuilt.extraction.labels import label_words
+from asbuilt.extraction.terms import OTHER_WORDS, also_called
+from asbuilt.extraction.values import Conventions, parse
+from asbuilt.fields import Field
+from asbuilt.pages import Cell, PageLayout, Table
+
+__all__ = ["Column", "Columns", "columns_of", "is_number"]
+
+_LEAST = 0.55
+_HEADER_ROWS = 3  # that a header may have, where the table marks none
+_COMPUTED = 0.8  # of 1, which is a header in the schema's own words
+_LEFT_OVER = 0.5
+_MOST_UNKNOWN = 2  # columns that one constraint may find
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that holds `field`; `quality` is 0 to 1, and `why` is for a reader."""
+
+    field: Field
+    quality: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a table that are known, by their number."""
+
+    known: Mapping[int, Column]
+    header_rows: int
+
+
+def is_number(field: Field) -> bool:
+    """Whether its values are numbers."""
+    return field.kind in ("number", "integer")
+
+
+def columns_of(
+    page: PageLayout,
+    table: Table,
+    fields: Sequence[Field],
+    constraints: Sequence[Constraint],
+    conventions: Conventions,
+) -> Columns | None:
+    """What the header names, then what the list's `constraints` leave only one column for in every
+    row, then the one column of words for the one field of words. None where the header names nothing."""
+    named = _named(page, table, fields)
+    if named is None:
+        return None
+    body = _body(page, table, named.header_rows)
+    known = {
+        number: column
+        for number, column in named.known.items()
+        if not is_number(column.field) or _numbers(body, number, column.field, conventions)
+    }
+    for constraint in constraints:
+        known |= _computed(body, known, fields, constraint, conventions)
+    if len(known) >= 2:
+        known |= _left_over(body, known, fields)
+    return Columns(known, named.header_rows) if known else None
+
+
+_Body = Mapping[int, Mapping[int, str]]
+"""Texts of cells, by column and row."""
+
+
+def _body(page: PageLayout, table: Table, header_rows: int) -> _Body:
+    found: dict[int, dict[int, str]] = {}
+    for cell in table.cells:
+        if cell.row >= header_rows and (text := _text(page, cell)):
+            found.setdefault(cell.column, {})[cell.row] = text
+    return found
+
+
+def _numbers(body: _Body, column: int, field: Field, conventions: Conventions) -> dict[int, float]:
+    """A column's cells that are values of a numeric field, by row."""
+    parsed = {row: parse(field, text, conventions) for row, text in body.get(column, {}).items()}
+    return {row: each.value for row, each in parsed.items() if each is not None}
+
+
+def _named(page: PageLayout, table: Table, fields: Sequence[Field]) -> Columns | None:
+    """The header that names most fields among the first rows."""
+    marked = {cell.row for cell in table.cells if cell.header}
+    depths = [max(marked) + 1] if marked else range(1, min(_HEADER_ROWS, table.rows - 1) + 1)
+    other = also_called(fields)
+    best: Columns | None = None
+    best_total = 0.0
+    for depth in depths:
+        heads: dict[int, list[str]] = {}
+        for cell in table.cells:
+            if cell.row < depth:
+                for column in range(cell.column, cell.column + cell.column_span):
+                    heads.setdefault(column, []).append(_text(page, cell))
+        scored = sorted(
+            (
+                (_likeness(field, other[field.path], " ".join(texts)), column, number)
+                for column, texts in heads.items()
+                for number, field in enumerate(fields)
+            ),
+            key=lambda each: (-each[0], each[1], each[2]),
+        )
+        given: dict[int, Column] = {}
+        for score, column, number in scored:
+            taken = {each.field.path for each in given.values()}
+            if score >= _LEAST and column not in given and fields[number].path not in taken:
+                given[column] = Column(fields[number], score, f"column {fields[number].labels[0]!r}")
+        total = sum(each.quality for each in given.values())
+        if given and total > best_total + 0.01:
+            best, best_total = Columns(given, depth), total
+    return best
+
+
+def _likeness(field: Field, other: Sequence[str], head: str) -> float:
+    words = label_words(re.sub(r"\(.*?\)|\[.*?\]", " ", head))
+    if not words:
+        return 0.0
+    best = 0.0
+    for rank, label in enumerate(field.labels):
+        best = max(best, _alike(label_words(label), words) - 0.01 * min(rank, 5))
+    for phrase in other:
+        best = max(best, OTHER_WORDS * _alike(label_words(phrase), words))
+    return best
+
+
+def _alike(wanted: Sequence[str], words: Sequence[str]) -> float:
+    """Twice the words that both have, over the words of both (Dice)."""
+    if not wanted:
+        return 0.0
+    shared = sum(max(fuzz.ratio(want, have) / 100 for have in words) >= 0.84 for want in wanted)
+    return 2 * shared / (len(wanted) + len(words))
+
+
+def _computed(
+    body: _Body,
+    known: Mapping[int, Column],
+    fields: Sequence[Field],
+    constraint: Constraint,
+    conventions: Conventions,
+) -> dict[int, Column]:
+    """Columns that no header names, and that alone make a constraint between the fields of a row hold
+    in every row that has them all."""
+    by_path = {field.path: field for field in fields}
+    columns = {column.field.path: number for number, column in known.items()}
+    unknown = [path for path in constraint.paths if path not in columns]
+    if not unknown or len(unknown) > _MOST_UNKNOWN or not set(constraint.paths) <= by_path.keys():
+        return {}
+    if not all(is_number(by_path[path]) for path in constraint.paths):
+        return {}
+    fitting = []
+    for chosen in permutations(sorted(body.keys() - known.keys()), len(unknown)):
+        trial = columns | dict(zip(unknown, chosen, strict=True))
+        values = {path: _numbers(body, trial[path], by_path[path], conventions) for path in constraint.paths}
+        if _holds(constraint, values):
+            fitting.append(chosen)
+    if len(fitting) != 1:
+        return {}
+    why = f"column that makes {constraint.expression!r} hold"
+    return {
+        number: Column(by_path[path], _COMPUTED, why)
+        for path, number in zip(unknown, fitting[0], strict=True)
+    }
+
+
+def _holds(constraint: Constraint, values: Mapping[str, Mapping[int, float]]) -> bool:
+    rows = set.intersection(*(set(each) for each in values.values()))
+    flat = {path.replace("[]", f"[{row}]", 1): each[row] for path, each in values.items() for row in rows}
+    results = [holds for _, holds in constraint.holds(flat)] if rows else []
+    return bool(results) and all(results)
+
+
+def _left_over(body: _Body, known: Mapping[int, Column], fields: Sequence[Field]) -> dict[int, Column]:
+    """The one column of words that is left for the one field of words that is left."""
+    have = {column.field.path for column in known.values()}
+    missing = [field for field in fields if field.path not in have and field.kind == "string"]
+    free = [number for number in body if number not in known and _is_words(body[number].values())]
+    if len(missing) != 1 or len(free) != 1 or missing[0].pattern is not None:
+        return {}
+    return {free[0]: Column(missing[0], _LEFT_OVER, "the one column of words")}
+
+
+def _is_words(texts: Iterable[str]) -> bool:
+    """Whether most cells have a word of three letters that is no part of a number."""
+    words = [bool(re.search(r"[^\W\d_]{3}", text)) for text in texts]
+    return sum(words) > len(words) / 2
+
+
+def _text(page: PageLayout, cell: Cell) -> str:
+    return " ".join(word.text for word in page.words[cell.first : cell.end])
