@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from asbuilt.cli.main import app
 from asbuilt.errors import AsbuiltError
+from asbuilt.lineage import DataCard, PreparedData, TrainingRow, rows_digest
 from asbuilt.model_registry import ModelRegistry
+from asbuilt.training.data_files import write_data
+from asbuilt.types import Message
 
 BLUEPRINT = """
 blueprint: 1
@@ -172,3 +176,24 @@ def test_an_edited_manifest_is_one_line(registry: ModelRegistry) -> None:
     file.write_text(file.read_text().replace("model-1", "model-9"))
     assert "was changed or is damaged" in refused("list")
     assert "was changed or is damaged" in run("verify", code=1).stdout
+
+
+def test_the_rows_that_a_model_learnt_and_where_they_came_from(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    rows = tuple(
+        TrainingRow((Message("user", ask), Message("assistant", reply)), "p", f"file:rows.csv:{at}")
+        for at, (ask, reply) in enumerate([("List them.", "ls"), ("Where\nam I?", "pwd  [1]")], 1)
+    )
+    card = DataCard(2, 2, 0, rows_digest(rows), rows_digest([]))
+    write_data(PreparedData(rows, (), card), tmp_path / "data")
+    made: dict[str, Any] = {"base": "b", "base_digest": "", "settings": {}, "metrics": {}, "kind": "merged"}
+    files: dict[str, Path | bytes] = {"model.gguf": b"1", "train.jsonl": tmp_path / "data" / "train.jsonl"}
+    version = registry.register(files, name="m", **made).version
+    assert run("rows", version).stdout == "file:rows.csv:1  ls\nfile:rows.csv:2  pwd [1]\n"
+    assert run("rows", version, "--find", "WHERE").stdout == "file:rows.csv:2  pwd [1]\n"
+    [found] = json.loads(run("rows", version, "--find", "list", "--json").stdout)
+    assert (found["id"], found["origin"]) == (rows[0].id, "file:rows.csv:1")
+    assert "No row holds that text" in run("rows", version, "--find", "nowhere").output
+    without = registry.register({"model.gguf": b"2"}, name="other", **made).version
+    assert "train.jsonl" in refused("rows", without)

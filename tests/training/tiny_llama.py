@@ -33,11 +33,12 @@ _SIZES = {
     "attention.head_count": HEADS,
     "attention.head_count_kv": KV_HEADS,
     "rope.dimension_count": HEAD,
-    "context_length": 256,
 }
 
 
-def tiny_base(file: Path, *, tokenizer_of: Path | None = None, architecture: str = "llama") -> Path:
+def tiny_base(
+    file: Path, *, tokenizer_of: Path | None = None, architecture: str = "llama", context: int = 256
+) -> Path:
     """`tokenizer_of` is a llama's GGUF file, whose metadata are taken over; without it nothing serves."""
     import gguf
 
@@ -45,6 +46,7 @@ def tiny_base(file: Path, *, tokenizer_of: Path | None = None, architecture: str
     writer = gguf.GGUFWriter(file, architecture)
     writer.add_name("Tiny")
     sizes = {f"{architecture}.{key}": value for key, value in _SIZES.items()}
+    sizes[f"{architecture}.context_length"] = context
     for key, value in sizes.items():
         writer.add_uint32(key, value)
     vocabulary = VOCABULARY

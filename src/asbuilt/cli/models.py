@@ -25,6 +25,7 @@ app = typer.Typer(
 _DEFAULT = Path("blueprint.yaml")
 _FOLDER = "models"
 _COMPONENT = "generator/registry"
+_ROWS = "train.jsonl"
 
 _Registry = Annotated[
     Path | None,
@@ -85,6 +86,36 @@ def show(
             sys.stdout.write(f"{name}: {_shown(value)}\n")
     for entry in log:
         sys.stdout.write(f"{entry.at}  {entry.action}  {entry.reason}".rstrip() + "\n")
+
+
+@app.command()
+def rows(
+    version: _Version,
+    find: Annotated[
+        str, typer.Option(help="Only rows whose question or reply holds this text.", show_default=False)
+    ] = "",
+    registry: _Registry = None,
+    blueprint: BlueprintOption = _DEFAULT,
+    json: JsonOption = False,
+) -> None:
+    """Show what a model was trained on: origin and reply of each row."""
+    from dataclasses import asdict
+
+    from asbuilt.training.data_files import read_rows
+
+    models = _opened(registry, blueprint)
+    found = [
+        row
+        for row in read_rows(models.verified_path(version, _ROWS))
+        if any(find.casefold() in each.content.casefold() for each in row.messages[-2:])
+    ]
+    if json:
+        print_json([{"id": row.id, **asdict(row)} for row in found])
+        return
+    for row in found:
+        sys.stdout.write(f"{row.origin}  {' '.join(row.messages[-1].content.split())}\n")
+    if not found:
+        note("No row holds that text." if find else "It was trained on no rows.")
 
 
 @app.command()

@@ -21,7 +21,7 @@ from asbuilt.errors import NotFoundError, StorageError, UserError
 from asbuilt.lineage import DataCard, PreparedData, Rejection, TrainingRow, rows_digest
 from asbuilt.types import Message
 
-__all__ = ["card_as_markdown", "read_data", "write_data"]
+__all__ = ["card_as_markdown", "read_data", "read_rows", "write_data"]
 
 _CARD = "data-card.json"
 _AGAIN = "Prepare the data again."
@@ -51,8 +51,8 @@ def read_data(folder: Path) -> PreparedData:
         raise NotFoundError(f"there is no prepared data in {folder}.", hint=_AGAIN)
     try:
         card = DataCard(**json.loads((folder / _CARD).read_text(encoding="utf-8")))
-        train = tuple(map(_row, _objects(folder / "train.jsonl")))
-        validation = tuple(map(_row, _objects(folder / "validation.jsonl")))
+        train = read_rows(folder / "train.jsonl")
+        validation = read_rows(folder / "validation.jsonl")
         rejected = tuple(Rejection(**each) for each in _objects(folder / "rejected.jsonl"))
     except OSError as error:
         raise StorageError(f"cannot read {folder}: {error.strerror or error}.") from error
@@ -65,6 +65,12 @@ def read_data(folder: Path) -> PreparedData:
         if rows_digest(rows) != digest:
             raise UserError(f"the rows of {folder / name} are not those of its data card.", hint=_AGAIN)
     return PreparedData(train, validation, card, rejected)
+
+
+def read_rows(file: Path) -> tuple[TrainingRow, ...]:
+    """The rows of one file, in its order. Raises OSError, and ValueError, TypeError or KeyError for what
+    `write_data` did not write."""
+    return tuple(map(_row, _objects(file)))
 
 
 def card_as_markdown(card: DataCard) -> str:

@@ -13,6 +13,7 @@ from asbuilt.generation.models import STARTER, find_model
 from asbuilt.generation.requantize import default_cache
 from asbuilt.resources.gguf import read_header
 from asbuilt.training.gguf_write import rewrite
+from asbuilt.training.quiet import quiet_libraries
 
 __all__ = ["full_precision_gguf", "training_folder"]
 
@@ -80,10 +81,11 @@ def _dequantize(file: Path, folder: Path) -> None:
             f"training needs {error.name}, which is not installed.",
             hint="Run: pip install 'asbuilt[training]'",
         ) from error
-    tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-    model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
-    # The weights are plain float32 now; transformers still takes the model for a quantised one.
-    model.config.__dict__.pop("quantization_config", None)
-    model.is_quantized, model.hf_quantizer = False, None
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with quiet_libraries():
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+        # The weights are plain float32 now; transformers still takes the model for a quantised one.
+        model.config.__dict__.pop("quantization_config", None)
+        model.is_quantized, model.hf_quantizer = False, None
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)

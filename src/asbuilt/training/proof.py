@@ -18,6 +18,7 @@ from asbuilt.generation.llama_settings import EngineSettings
 from asbuilt.lineage import ExportedModel, ExportProof, TrainedModel
 from asbuilt.resources.gguf import read_header
 from asbuilt.training.gguf_base import training_folder
+from asbuilt.training.quiet import quiet_libraries
 from asbuilt.training.rendering import rendered_prompt
 from asbuilt.types import Message
 
@@ -206,13 +207,14 @@ class _TorchModel:
             ) from error
         self._torch = torch
         self._template = trained.template
-        folder = training_folder(trained.base) if trained.method == "lora" else trained.folder
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(_tokenizer_folder(folder, trained.base))
-        self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-        if trained.method == "lora":
-            from peft import PeftModel
+        with quiet_libraries():
+            folder = training_folder(trained.base) if trained.method == "lora" else trained.folder
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(_tokenizer_folder(folder, trained.base))
+            self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+            if trained.method == "lora":
+                from peft import PeftModel
 
-            self._model = PeftModel.from_pretrained(self._model, trained.folder)
+                self._model = PeftModel.from_pretrained(self._model, trained.folder)
         self._model.eval()
         ends = self._model.generation_config.eos_token_id
         self._ends = {self._tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])}

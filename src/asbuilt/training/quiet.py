@@ -19,6 +19,7 @@ def quiet_libraries() -> Iterator[None]:
     silent, and the hub is not asked for anything. What was set before is set again."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read once, when huggingface_hub is imported
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # read once as well; some bars have no switch of their own
     import datasets
     from huggingface_hub import constants
     from transformers.utils import logging as library
