@@ -417,7 +417,9 @@ def test_the_order_of_rows_is_of_seed_and_epoch() -> None:
 
     class Plain:
         train_dataset = Dataset.from_dict({"input_ids": [[0] * (i % 7 + 1) for i in range(40)]})
-        args = type("", (), {"train_batch_size": 2, "gradient_accumulation_steps": 2, "data_seed": 5})
+        args = type(
+            "", (), {"train_batch_size": 2, "gradient_accumulation_steps": 2, "data_seed": 5, "world_size": 1}
+        )
         state = type("", (), {"epoch": 0.0})
 
     trainer = rows_in_order(Plain)()

@@ -33,7 +33,7 @@ def rows_in_order(trainer: Any) -> Any:
     class Ordered(trainer):  # type: ignore[misc]
         def _get_train_sampler(self, train_dataset: Any = None) -> Any:
             rows = self.train_dataset if train_dataset is None else train_dataset
-            batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
+            batch = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
             columns = [rows[name] for name in rows.column_names if name.endswith("_ids")]
             lengths = [sum(map(len, row)) for row in zip(*columns, strict=True)]
             # A billionth, because the epoch is added up from fractions.

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
-from asbuilt.errors import StorageError, UserError
+from asbuilt.errors import BugError, StorageError, UserError
 from asbuilt.lineage import TrainedModel
+from asbuilt.training.processes import is_first_process, wait_for_all
 
 if TYPE_CHECKING:
     from asbuilt.training.run_watch import RunWatch
@@ -50,6 +51,9 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Hold the folder, so that no second training writes there. Raises UserError where one does, or
         where the folder is of other settings or data."""
+        if not is_first_process():  # the first holds it for all
+            yield
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / "lock", timeout=0):
@@ -81,12 +85,15 @@ class RunFolder:
         for folder in self.checkpoints.glob("checkpoint-*"):
             if (folder / _COMPLETE).is_file():
                 found.append((int(folder.name.rpartition("-")[2]), folder))
-            else:
+            elif is_first_process():
                 shutil.rmtree(folder)
         return str(max(found)[1]) if found else None
 
     def complete(self, step: int) -> None:
-        """Say of the checkpoint of `step` that it was written to its end."""
+        """Say of the checkpoint of `step` that it was written to its end, by every process."""
+        wait_for_all()
+        if not is_first_process():
+            return
         folder = self.checkpoints / f"checkpoint-{step}"
         for file in folder.iterdir():
             _sync(file)
@@ -105,6 +112,24 @@ class RunFolder:
         watch: RunWatch,
     ) -> TrainedModel:
         """Keep the result that `save` writes, and remove the checkpoints."""
+        if is_first_process():
+            self._keep(save, recipe, method, base, base_folder, template, watch)
+        wait_for_all()
+        trained = self.finished()
+        if trained is None:
+            raise BugError(f"{self.folder} has no result though its training ended.")
+        return trained
+
+    def _keep(
+        self,
+        save: Callable[[str], object],
+        recipe: str,
+        method: Literal["lora", "full"],
+        base: str,
+        base_folder: Path,
+        template: str,
+        watch: RunWatch,
+    ) -> None:
         unfinished, folder = self.folder / "model.unfinished", self.folder / "model"
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
@@ -129,7 +154,6 @@ class RunFolder:
         )
         self._write("trained.json", asdict(replace(trained, folder=Path("model"))))
         shutil.rmtree(self.checkpoints, ignore_errors=True)
-        return trained
 
     def _claim(self) -> None:
         file = self.folder / "settings.json"

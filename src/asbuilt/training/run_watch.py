@@ -13,6 +13,7 @@ from asbuilt.errors import UserError
 from asbuilt.lineage import TrainingProgress
 from asbuilt.resources.resident import peak_resident_bytes
 from asbuilt.training.loss_plot import loss_plot
+from asbuilt.training.processes import is_first_process
 from asbuilt.training.run_folder import RunFolder, metrics_of
 
 __all__ = ["RunWatch"]
@@ -50,7 +51,8 @@ class RunWatch:
 
     def __exit__(self, *_: object) -> None:
         self.peak_memory_bytes = peak_resident_bytes()
-        (self._run.folder / "loss.svg").write_text(loss_plot(self._lines), encoding="utf-8")
+        if is_first_process():
+            (self._run.folder / "loss.svg").write_text(loss_plot(self._lines), encoding="utf-8")
 
     def callback(self) -> Any:
         """This watch as a callback of transformers' Trainer."""
@@ -89,8 +91,9 @@ class RunWatch:
         for known in self._lines:
             self.step, self.loss = known["step"], known.get("loss", self.loss)
             self.validation_loss = _least(self.validation_loss, known.get("validation_loss"))
-        kept = "".join(json.dumps(each) + "\n" for each in self._lines)
-        self._run.metrics.write_text(kept, encoding="utf-8")
+        if is_first_process():
+            kept = "".join(json.dumps(each) + "\n" for each in self._lines)
+            self._run.metrics.write_text(kept, encoding="utf-8")
 
     def _stepped(self, state: Any, logs: Any) -> None:
         self.step, self.loss = state.global_step, float(logs["loss"])
@@ -104,11 +107,12 @@ class RunWatch:
         self._tell(
             {"step": self.step, "loss": self.loss, "tokens": tokens, "seconds": round(self.seconds, 2)}
         )
-        self._progress(
-            TrainingProgress(
-                self.step, state.max_steps, self.loss, self.validation_loss, rate, round(self.seconds, 1)
+        if is_first_process():
+            self._progress(
+                TrainingProgress(
+                    self.step, state.max_steps, self.loss, self.validation_loss, rate, round(self.seconds, 1)
+                )
             )
-        )
 
     def _checked(self, state: Any, control: Any, loss: float) -> None:
         if not math.isfinite(loss):
@@ -122,6 +126,8 @@ class RunWatch:
 
     def _tell(self, line: dict[str, Any]) -> None:
         self._lines.append(line)
+        if not is_first_process():
+            return
         with self._run.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
             file.flush()

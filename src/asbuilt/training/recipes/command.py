@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from asbuilt.errors import AsbuiltError, UserError
 from asbuilt.lineage import TrainedModel, TrainingProgress
 from asbuilt.registry import nearest
+from asbuilt.training.processes import is_first_process
 
 __all__ = ["run_recipe"]
 
@@ -27,7 +28,8 @@ def run_recipe(config: type[Config], main: Callable[..., TrainedModel]) -> int:
     except AsbuiltError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(f"{trained.folder}\n")
+    if is_first_process():
+        sys.stdout.write(f"{trained.folder}\n")
     return 0
 
 

@@ -22,6 +22,7 @@ from asbuilt.training.gguf_base import training_folder
 from asbuilt.training.label_loss import loss_on_labels
 from asbuilt.training.memory import refuse_what_cannot_fit
 from asbuilt.training.preflight import preflight
+from asbuilt.training.processes import micro_batches
 from asbuilt.training.quiet import quiet_libraries
 from asbuilt.training.rendering import NOT_LEARNT, tokenize
 from asbuilt.training.row_order import rows_in_order
@@ -163,7 +164,7 @@ def _train(
         output_dir=str(run.checkpoints),
         per_device_train_batch_size=config.micro_batch,
         per_device_eval_batch_size=config.micro_batch,
-        gradient_accumulation_steps=config.batch // config.micro_batch,
+        gradient_accumulation_steps=micro_batches(config.batch, micro_batch=config.micro_batch),
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=0.03,
@@ -183,6 +184,7 @@ def _train(
         activation_checkpointing=config.checkpointing,
         use_cpu=not gpu,
         dataloader_pin_memory=gpu,
+        ddp_find_unused_parameters=False,
         report_to=[],
         disable_tqdm=True,
         seed=config.seed,
