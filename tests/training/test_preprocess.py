@@ -89,6 +89,41 @@ def test_the_limit_counts_all_messages() -> None:
     assert reasons(row("q" * 30, "a" * 34), max_chars=63) == [("too long", "64 characters; the limit is 63")]
 
 
+@pytest.mark.parametrize(
+    ("question", "reply", "language"),
+    [
+        ("Wie lösche ich einen Bucket?", "Mit `aws s3 rb s3://eimer`.", "de"),
+        ("Bonjour, comment créer une instance de calcul ?", "Utilisez la commande run-instances.", "fr"),
+        ("仮想マシンを作成するにはどうすればよいですか", "コンソールを開きます。", "ja"),
+    ],
+)
+def test_rows_in_another_language_are_left_out(question: str, reply: str, language: str) -> None:
+    [(reason, detail)] = reasons(row(question, reply), languages=["en"])
+    assert reason == "other language"
+    assert detail.startswith(f"{language}, ")
+    assert reasons(row(question, reply), languages=["en", language]) == []
+    assert reasons(row(question, reply)) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "reply"),
+    [
+        ("delete it", "ok"),  # too little to be of any language
+        ("List all buckets.", "`aws s3 ls`"),
+        ("Which command does it?", "```\nfür alle Eimer: lösche sie bitte einzeln und nacheinander\n```"),
+    ],
+)
+def test_what_is_not_surely_foreign_stays(question: str, reply: str) -> None:
+    assert reasons(row(question, reply), languages=["en"]) == []
+
+
+def test_a_language_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(UserError, match=r"languages has 'english', .*(Did you mean|There are)"):
+        prepare([], languages=["english"])
+    with pytest.raises(UserError, match="languages has 'uk-UA'"):
+        prepare([row("a", "b")], languages=["uk-UA"])
+
+
 # ---------------------------------------------------------------- duplicates
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from asbuilt.errors import UserError
 from asbuilt.lineage import DataCard, HeldOut, PreparedData, Rejection, TrainingRow, rows_digest
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
+from asbuilt.training.language import ForeignLanguage
 from asbuilt.training.leakage import Leakage, References, asked
 from asbuilt.training.near import NearDuplicates, normalised
 from asbuilt.training.rows import FaultyRow
@@ -24,10 +26,12 @@ _APART = "\n\0\n"  # so that no secret is made of the end of one text and the st
 
 @component("preprocessor/standard")
 class StandardPreprocessor:
-    """Leaves out, in this order, rows that are malformed, too long, hold a secret, are duplicates or near
-    duplicates of an earlier row, or hold a case of an evaluation set; then splits by source.
+    """Leaves out, in this order, rows that are malformed, too long, hold a secret, are in another language,
+    are duplicates or near duplicates of an earlier row, or hold a case of an evaluation set; then splits
+    by source.
 
-    `max_chars` is for all messages of a row together. Rows are near duplicates from a Jaccard index of
+    `max_chars` is for all messages of a row together. `languages` (codes: "en") are those that question
+    and reply may be in; without it any. Rows are near duplicates from a Jaccard index of
     `near` on (runs of three words of question and reply), questions are those of an evaluation set from
     `near_question` on (pairs of words); 1 turns either off but for equal words. `on_leak` "refuse"
     raises where a row leaks, "drop" leaves the row out. About `validation_share` of the sources
@@ -38,6 +42,7 @@ class StandardPreprocessor:
         self,
         *,
         max_chars: int = 20_000,
+        languages: Sequence[str] = (),
         near: float = 0.8,
         near_question: float = 0.8,
         references: References = "similar-question",
@@ -55,6 +60,7 @@ class StandardPreprocessor:
                 "it must be at least 0 and below 1."
             )
         self._max_chars = max_chars
+        self._languages = tuple(languages)
         self._near = near
         self._near_question = near_question
         self._references = references
@@ -99,7 +105,13 @@ class StandardPreprocessor:
         texts = (*(each.content for each in row.messages), row.worse or "", row.source)
         if kind := secret_kind(_APART.join(texts)):
             return "secret", kind
+        if self._languages and (language := self._foreign.of(_said(row))):
+            return "other language", language
         return None
+
+    @cached_property
+    def _foreign(self) -> ForeignLanguage:
+        return ForeignLanguage(self._languages)
 
     def _split(
         self,
@@ -141,6 +153,7 @@ class StandardPreprocessor:
     def _settings(self) -> dict[str, Any]:
         return {
             "max_chars": self._max_chars,
+            "languages": list(self._languages),
             "near": self._near,
             "near_question": self._near_question,
             "references": self._references,
@@ -178,9 +191,13 @@ def _duplicate(row: TrainingRow, seen: dict[str, str]) -> tuple[str, str] | None
 
 
 def _text(row: TrainingRow) -> str:
-    """What tells a row from others: what is asked and replied, not instructions and passages."""
-    parts = [asked(each.content) for each in row.messages if each.role != "system"]
-    return normalised("\n".join((*parts, row.worse or "")))
+    """What tells a row from others."""
+    return normalised(f"{_said(row)}\n{row.worse or ''}")
+
+
+def _said(row: TrainingRow) -> str:
+    """What is asked and replied, without instructions and passages."""
+    return "\n".join(asked(each.content) for each in row.messages if each.role != "system")
 
 
 def _without_leaks(
