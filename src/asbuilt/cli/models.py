@@ -201,6 +201,30 @@ def end_canary(
 
 
 @app.command()
+def export(
+    version: _Version,
+    mlflow: Annotated[
+        str,
+        typer.Option(help="MLflow: http://127.0.0.1:5000, or sqlite:///mlflow.db.", metavar="URI"),
+    ],
+    registry: _Registry = None,
+    blueprint: BlueprintOption = _DEFAULT,
+    json: JsonOption = False,
+) -> None:
+    """Copy a model to MLflow, with settings, metrics and files."""
+    from dataclasses import asdict
+
+    from asbuilt.model_registry.mlflow_copy import copy_to_mlflow
+
+    found = copy_to_mlflow(_opened(registry, blueprint), version, uri=mlflow)
+    if json:
+        print_json(asdict(found))
+        return
+    done = "copied" if found.made else "there already"
+    sys.stdout.write(f"{found.name} version {found.version}, run {found.run_id}: {done}\n")
+
+
+@app.command()
 def verify(
     registry: _Registry = None, blueprint: BlueprintOption = _DEFAULT, json: JsonOption = False
 ) -> None:
