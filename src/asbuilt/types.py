@@ -303,9 +303,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """Newly generated text."""
+    """Newly generated text. `model` names what writes it, as in Answer: a stream may be ended before it
+    finishes."""
 
     text: str
+    model: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from asbuilt.assistant.refusal import NOTHING_FOUND
 from asbuilt.catalog import Catalog
 from asbuilt.errors import BugError, EndpointError, LimitError, UserError
 from asbuilt.roles import Assistant, Tool
+from asbuilt.testing import scripted_generator
 from asbuilt.testing.assistant_contract import GenerativeAssistantContract, ask, events_of
 from asbuilt.testing.fixed_retriever import FixedRetriever
 from asbuilt.testing.scripted_generator import ScriptedGenerator
@@ -382,14 +383,18 @@ def test_a_result_that_is_too_long_for_the_model_is_cut(catalog: Catalog) -> Non
 # ---------------------------------------------------------------- going wrong
 
 
-def test_a_model_that_goes_round_in_circles_is_stopped(catalog: Catalog) -> None:
+def test_a_model_that_goes_round_in_circles_is_stopped(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made, generator = assistant(catalog, "Keys expire after 90 days [1]. " + "The answer is yes. " * 100)
+    monkeypatch.setattr(scripted_generator, "TextDelta", lambda text: TextDelta(text, "a1b2c3"))
     last = events_of(made, "How long?")[-1]
     assert isinstance(last, Finished)
     assert last.answer is not None
     assert last.answer.text.count("The answer is yes.") == 8
     assert last.answer.citations[0].verified
     assert last.answer.notes == ("the model began to repeat itself and was stopped",)
+    assert last.answer.model == "a1b2c3"
     assert last.reason == "length"
     assert last.usage == Usage(generator.count_tokens(generator.requests[0][0]), 6 + 4 * 8)
 

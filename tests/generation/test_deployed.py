@@ -55,12 +55,14 @@ def adapter(registry: ModelRegistry, folder: Path, *, scale: float, digest: str)
 
 async def answer(generator: RegistryGenerator) -> tuple[str, str]:
     """Which model answered, and what."""
-    text = ""
+    text, writers = "", set()
     async for event in generator.stream([Message("user", QUESTION)], options=OPTIONS):
         if isinstance(event, TextDelta):
             text += event.text
+            writers.add(event.model)
         elif isinstance(event, Finished):
             assert text == event.message.content
+            assert writers == {event.model}  # known even where a stream is ended before it finishes
             return event.model, text
     raise AssertionError("no end")
 

@@ -34,6 +34,7 @@ class Request:
     models: list[str] = field(default_factory=list)
     _round_text: str = ""
     _round_deltas: int = 0
+    _round_model: str = ""
 
     @classmethod
     def of(
@@ -83,6 +84,7 @@ class Request:
         self._round_text += delta.text
         self._round_deltas += 1
         self.text += gap + delta.text
+        self._round_model = delta.model
         return [TextDelta(gap), delta] if gap else [delta]
 
     def stopped(self, fitted: Fitted) -> Finished | None:
@@ -91,7 +93,8 @@ class Request:
             return None
         self.notes += ("the model began to repeat itself and was stopped",)
         usage = Usage(fitted.tokens, self._round_deltas)
-        return Finished(Message("assistant", self._round_text), usage, "length")
+        message = Message("assistant", self._round_text)
+        return Finished(message, usage, "length", model=self._round_model)
 
     def end_round(self, finished: Finished, *, calls: Sequence[ToolCall]) -> None:
         """Take the end of one generation. Calls to the caller's tools keep others from being run."""

@@ -143,7 +143,7 @@ class ChunkReader:
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
             if text := delta.get("content"):
-                deltas.append(TextDelta(str(text)))
+                deltas.append(TextDelta(str(text), self._model))
             for part in delta.get("tool_calls") or ():
                 self._add_call(part)
             self._reason = choice.get("finish_reason") or self._reason

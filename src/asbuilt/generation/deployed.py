@@ -22,7 +22,7 @@ from asbuilt.registry import component
 from asbuilt.resources.available import available_bytes
 from asbuilt.resources.demand import Assumptions, Demand
 from asbuilt.roles import Generator
-from asbuilt.types import Event, Finished, GenerationOptions, Message
+from asbuilt.types import Event, Finished, GenerationOptions, Message, TextDelta
 
 __all__ = ["RegistryGenerator"]
 
@@ -142,6 +142,8 @@ class RegistryGenerator:
                             calls = [call.id for call in event.message.tool_calls]
                             self._deployment.await_results(served, calls)
                             self._deployment.results_read(messages)
+                        elif isinstance(event, TextDelta) and served.version:
+                            event = replace(event, model=served.version)
                         watched.see(event)
                         yield event
 

@@ -148,7 +148,7 @@ class LlamaCppGenerator:
                     if not in_words:
                         yield delta
                     elif text := reply.feed(delta.text):
-                        yield TextDelta(text)
+                        yield TextDelta(text, self.name)
         for event in _from_words(reader.finish(), reply) if in_words else reader.finish():
             yield event
 
