@@ -28,6 +28,7 @@ from asbuilt.blueprint import (
     resolve_needs,
 )
 from asbuilt.blueprint.needs import Parts, match_needs
+from asbuilt.blueprint.state import STATE_FOLDER, catalog_file
 from asbuilt.catalog import Catalog
 from asbuilt.documents.choose import choose_reader
 from asbuilt.documents.sources import SourceFile, find_sources, read_bytes
@@ -62,9 +63,8 @@ from asbuilt.roles import (
 from asbuilt.tracing import Recorder, observe
 from asbuilt.types import Answer, Filters, Finished, GenerationOptions, Hit, Message
 
-__all__ = ["STATE_FOLDER", "System"]
+__all__ = ["System"]
 
-STATE_FOLDER = ".asbuilt"
 _MAX_SLOTS = 16
 
 
@@ -146,7 +146,7 @@ class System:
         with self._lock:
             catalog = self._parts.get(_CATALOG)
             if catalog is None:
-                catalog = Catalog(file=self.state_folder / "catalog.sqlite")
+                catalog = Catalog(file=catalog_file(self.folder))
                 self._open(catalog)
                 self._parts[_CATALOG] = catalog
             return cast(Catalog, catalog)

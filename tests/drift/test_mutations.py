@@ -17,6 +17,7 @@ from tests.blueprint.parts import DrawnEmbedder
 from asbuilt.blueprint import load_checked
 from asbuilt.blueprint.emit import emit
 from asbuilt.blueprint.load import load
+from asbuilt.blueprint.state import STATE_FOLDER
 from asbuilt.drift.compare import find_drift
 from asbuilt.drift.difference import Difference
 from asbuilt.evaluation.journal import Runs
@@ -26,7 +27,7 @@ from asbuilt.planning.measured import PEAKS_FILE, Peak
 from asbuilt.planning.target import identity, this_machine
 from asbuilt.server import openapi_document
 from asbuilt.server.running import remember_served
-from asbuilt.system import STATE_FOLDER, System
+from asbuilt.system import System
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "aws-assistant"
 Drawing = dict[str, Any]

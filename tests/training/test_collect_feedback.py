@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from asbuilt.blueprint.state import catalog_file
 from asbuilt.catalog import Catalog
 from asbuilt.errors import LimitError, UserError
 from asbuilt.lineage import TrainingRow
@@ -50,6 +51,22 @@ def test_liked_answers_are_rows_and_the_worst_disliked_one_is_worse(catalog: Cat
     assert len(list(FeedbackCollector(catalog=catalog, liked=3).collect())) == 3
     [only] = FeedbackCollector(catalog=catalog, liked=5, disliked=1).collect()
     assert only.worse == "No idea."
+
+
+def test_the_answers_of_another_blueprint_s_service_are_taken(catalog: Catalog, tmp_path: Path) -> None:
+    served = Catalog(file=catalog_file(tmp_path / "assistant"))
+    collector = FeedbackCollector(catalog=catalog, blueprint=tmp_path / "assistant" / "blueprint.yaml")
+    with pytest.raises(
+        UserError, match=r"no answers of .*assistant.blueprint\.yaml are kept: .*Serve it first"
+    ):
+        list(collector.collect())
+    served.open()
+    try:
+        give(served, "b1", "After 90 days.", 5)
+        give(catalog, "a1", "Never.", 5)
+        assert [row.origin for row in collector.collect()] == ["feedback:b1"]
+    finally:
+        served.close()
 
 
 def test_the_same_text_is_not_worse_than_itself(catalog: Catalog) -> None:

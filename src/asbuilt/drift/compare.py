@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asbuilt.blueprint import Blueprint, Loaded, load
+from asbuilt.blueprint.state import STATE_FOLDER
 from asbuilt.drift.contract import contract_differences, limit_differences
 from asbuilt.drift.difference import Difference, Layer, Report
 from asbuilt.drift.memory import memory_differences
@@ -21,7 +22,7 @@ from asbuilt.planning.measured import read_peaks
 from asbuilt.planning.target import identity, target_machine, this_machine
 from asbuilt.server import create_app
 from asbuilt.server.running import Running, api_values, last_served, operations
-from asbuilt.system import STATE_FOLDER, System
+from asbuilt.system import System
 from asbuilt.tracing import read_calls
 
 __all__ = ["find_drift"]

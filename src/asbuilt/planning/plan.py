@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from asbuilt import registry
 from asbuilt.blueprint import Blueprint, ComponentSpec, ComponentStatus, config_values
+from asbuilt.blueprint.state import STATE_FOLDER, catalog_file
 from asbuilt.catalog import Catalog
 from asbuilt.errors import AsbuiltError, MissingError, UserError
 from asbuilt.planning.alternatives import Alternative, nearest_plans
@@ -16,7 +17,7 @@ from asbuilt.planning.measured import PastError, Peak, past_error, read_peaks
 from asbuilt.planning.memory import MemoryPlan, fit, has_gpu, rows_of
 from asbuilt.planning.process import PROCESS, process_parts
 from asbuilt.planning.schedule import Schedule, schedule
-from asbuilt.planning.target import STATE_FOLDER, identity, target_machine
+from asbuilt.planning.target import identity, target_machine
 from asbuilt.resources.demand import Assumptions, Demand, LanguageModel, StatesDemand
 from asbuilt.resources.forecast import Band, decode_rate, first_token_s
 from asbuilt.resources.machines import Machine
@@ -117,7 +118,7 @@ def plan(
         machine = target_machine(blueprint.target, folder=folder)
     chunks_from = "as asked"
     if chunks is None:
-        chunks, chunks_from = _chunks(state_folder / "catalog.sqlite")
+        chunks, chunks_from = _chunks(catalog_file(folder))
     peaks = read_peaks(state_folder)
     ran = any(peak.blueprint == blueprint.digest for peak in peaks)
     assumed = Assumptions(chunks=chunks, gpu=has_gpu(machine))

@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from asbuilt.blueprint import MachineSpec
+from asbuilt.blueprint.state import STATE_FOLDER
 from asbuilt.resources.machines import Machine, custom_machine, find_machine
 from asbuilt.resources.probing import Speed, measure_speed, probe
 
-__all__ = ["STATE_FOLDER", "THIS_MACHINE", "identity", "target_machine", "this_machine"]
+__all__ = ["THIS_MACHINE", "identity", "target_machine", "this_machine"]
 
-STATE_FOLDER = ".asbuilt"
 THIS_MACHINE = "this-machine"
 _SPEED_FILE = "speed.json"
 

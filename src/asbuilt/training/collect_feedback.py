@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from pathlib import Path
 
+from asbuilt.blueprint.state import catalog_file
 from asbuilt.catalog import Catalog
 from asbuilt.catalog.answers import PLEASED, RatedAnswer
 from asbuilt.errors import LimitError, UserError
@@ -25,8 +27,9 @@ class FeedbackCollector:
     """A row for each answer in the catalogue that was rated `liked` or better; where another answer to the
     same conversation was rated `disliked` or worse, the worst of these is its `worse`.
 
-    With `assistant`, a row's prompt is what that assistant would give its model today, passages
-    included; without, it is the bare conversation. Conversations that begin alike are of one source.
+    They are those of the service of `blueprint`; without it, of this blueprint's own. With `assistant`, a
+    row's prompt is what that assistant would give its model today, passages included; without, it is
+    the bare conversation. Conversations that begin alike are of one source.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class FeedbackCollector:
         *,
         catalog: Catalog,
         assistant: Assistant | None = None,
+        blueprint: Path | None = None,
         liked: int = PLEASED,
         disliked: int = 2,
         seed: int = 0,
@@ -44,6 +48,7 @@ class FeedbackCollector:
                 "and what is liked must be above what is disliked."
             )
         self._catalog = catalog
+        self._blueprint = blueprint
         self._assistant = assistant
         self._liked = liked
         self._disliked = disliked
@@ -59,7 +64,7 @@ class FeedbackCollector:
                 f"{type(renderer).__name__} cannot say what it would give its model.",
                 hint="collector/feedback takes an assistant with the method prompt_for, as assistant/cited.",
             )
-        rated = self._catalog.answers.rated()
+        rated = self._rated()
         bad: dict[tuple[Message, ...], list[RatedAnswer]] = defaultdict(list)
         for answer in rated:
             if answer.rating <= self._disliked:
@@ -69,6 +74,22 @@ class FeedbackCollector:
                 others = [each for each in bad[answer.messages] if each.text != answer.text]
                 worse = min(others, key=lambda each: each.rating).text if others else None
                 yield self._row(renderer, answer, worse)
+
+    def _rated(self) -> list[RatedAnswer]:
+        if self._blueprint is None:
+            return self._catalog.answers.rated()
+        file = catalog_file(self._blueprint.parent)
+        if not file.is_file():
+            raise UserError(
+                f"no answers of {self._blueprint} are kept: there is no {file}.",
+                hint="Serve it first, and have its answers rated (POST /api/v1/feedback).",
+            )
+        served = Catalog(file=file)
+        served.open()
+        try:
+            return served.answers.rated()
+        finally:
+            served.close()
 
     def _row(self, renderer: PromptRenderer | None, answer: RatedAnswer, worse: str | None) -> TrainingRow:
         origin, source = f"feedback:{answer.id}", _source(answer.messages)
