@@ -55,6 +55,7 @@ class Figures:
         self.values: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.labels: dict[str, list[tuple[float, bool]]] = defaultdict(list)
         self.signals: list[tuple[dict[str, float], bool]] = []
+        self.by_layout: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.misses: list[str] = []
         self.failures: Counter[str] = Counter()
 
@@ -127,7 +128,9 @@ def judge_fields(figures: Figures, route: str, made: Made, pages: list[PageLayou
     for path in truth.absent:
         figures.add("absent invented", route, float(path in found))
     precision, recall = right / max(1, len(found)), right / max(1, len(truth.fields))
-    figures.add("field F1", route, 2 * precision * recall / max(1e-9, precision + recall))
+    f1 = 2 * precision * recall / max(1e-9, precision + recall)
+    figures.add("field F1", route, f1)
+    figures.by_layout[made.layout, route].append(f1)
 
 
 def _sort(path: str) -> str:
@@ -235,9 +238,12 @@ def report(figures: Figures, asked: argparse.Namespace) -> None:
         for route in routes
     ]
     print(f"{'calibration error':34}" + "".join(errors))
+    for layout in dict.fromkeys(layout for layout, _ in figures.by_layout):
+        means = [f"{np.mean(figures.by_layout[layout, route]):>18.4f}" for route in routes]
+        print(f"{'field F1, ' + layout:34}" + "".join(means))
     for failure, count in sorted(figures.failures.items()):
         print(f"{count:>6} values, {failure}")
-    if asked.misses and asked.set == "building":
+    if asked.misses:
         print(*figures.misses, sep="\n")
     if asked.fit and asked.set == "building":
         fitted(figures.signals)

@@ -1,7 +1,9 @@
 """A generator of documents with exact truth: what is on each page, where, and what it means."""
 
+from paperwork.building import BUILDING
 from paperwork.documents import KINDS, make
-from paperwork.layouts import BUILDING, MEASURING, Layout
+from paperwork.layouts import Layout
+from paperwork.measuring import MEASURING
 from paperwork.scans import ROUTES, Route, routed
 from paperwork.sheet import Made, TrueTable, TrueWord, Truth
 

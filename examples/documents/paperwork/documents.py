@@ -16,6 +16,7 @@ __all__ = ["KINDS", "make"]
 
 _LEFT, _RIGHT = 50.0, 545.0
 _Cell = tuple[str, int, Align, str | None, Any]
+_Meta = tuple[str, str, str | None, Any]
 
 
 def make(kind: str, layout: Layout, seed: int) -> Made:
@@ -35,7 +36,11 @@ def _day(day: date, layout: Layout) -> str:
 
 
 def _label(text: str, layout: Layout) -> str:
-    return f"{text}:" if layout.colon else text
+    return text if not layout.colon or text.endswith(":") else f"{text}:"
+
+
+def _number_of_any_kind(random: Random) -> str:
+    return random.choice(("C-{}", "{}", "PO{}", "8-{}")).format(random.randrange(100_000, 9_999_999))
 
 
 def _invoice(record: Record, layout: Layout, seed: int) -> Made:
@@ -53,24 +58,32 @@ def _invoice(record: Record, layout: Layout, seed: int) -> Made:
     for line in (record.buyer, *record.buyer_place):
         sheet.text(_LEFT, y, line)
         y += leading
-    has_due = random.random() < 0.8
-    meta = [
+    has_due, has_tax = random.random() < 0.6, layout.taxed and random.random() < 0.8
+    meta: list[_Meta] = [
         (layout.labels["number"], record.number, "number", record.number),
         (layout.labels["date"], _day(record.issued, layout), "date", record.issued.isoformat()),
     ]
     if has_due:
         meta.append((layout.labels["due"], _day(record.due, layout), "due", record.due.isoformat()))
+    meta += [(label, _number_of_any_kind(random), None, None) for label in layout.others]
     y = _meta(sheet, layout, meta, y + leading)
-    y = _lines(sheet, layout, record, y + leading)
-    y = _totals(sheet, layout, record, y + leading)
+    y = _lines(sheet, layout, record, y + leading, has_tax=has_tax)
+    absent = [*(() if has_due else ("due",)), *(() if has_tax else ("net", "tax"))]
+    if layout.sums != "table":
+        y = _totals(sheet, layout, record, y + leading, has_tax=has_tax)
     sheet.line(_LEFT, 770, _RIGHT, 770, 0.4)
     sheet.text(_LEFT, 784, f"{record.seller}, {', '.join(record.seller_place)}", size=7)
     sheet.text(_RIGHT, 784, f"Phone {record.phone}", size=7, align="right")
-    return sheet.made(f"invoice-{seed}", "invoice", layout.name, () if has_due else ("due",))
+    return sheet.made(f"invoice-{seed}", "invoice", layout.name, absent)
 
 
-def _meta(sheet: Sheet, layout: Layout, meta: list[tuple[str, str, str, Any]], y: float) -> float:
+def _meta(sheet: Sheet, layout: Layout, meta: list[_Meta], y: float) -> float:
     leading = layout.size * 1.6
+    if layout.meta == "title":
+        (label, text, key, value), *meta = meta
+        wide = sheet.text(_LEFT, y, f"{label} ", size=layout.size + 6, bold=True)
+        sheet.text(_LEFT + wide, y, text, size=layout.size + 6, bold=True, key=key, value=value)
+        y += 2 * leading
     if layout.meta == "row":
         width = (_RIGHT - _LEFT) / len(meta)
         rows: list[list[_Cell]] = [
@@ -78,7 +91,7 @@ def _meta(sheet: Sheet, layout: Layout, meta: list[tuple[str, str, str, Any]], y
             [(text, 1, "left", key, value) for _, text, key, value in meta],
         ]
         return sheet.grid(_LEFT, y, [width] * len(meta), rows, rules="all", leading=leading)
-    if layout.meta == "above":
+    if layout.meta in ("above", "title"):
         width = (_RIGHT - _LEFT) / len(meta)
         for number, (label, *_) in enumerate(meta):
             sheet.text(_LEFT + width * number, y, label, size=layout.size - 1.5)
@@ -93,16 +106,18 @@ def _meta(sheet: Sheet, layout: Layout, meta: list[tuple[str, str, str, Any]], y
     return y
 
 
-def _lines(sheet: Sheet, layout: Layout, record: Record, y: float) -> float:
-    widths = {"description": 220.0, "quantity": 70.0, "unit_price": 100.0, "amount": 105.0}
-    aligns: Mapping[str, Align] = {
-        "description": "left",
-        "quantity": "right",
-        "unit_price": "right",
-        "amount": "right",
-    }
+def _lines(sheet: Sheet, layout: Layout, record: Record, y: float, *, has_tax: bool) -> float:
+    """The lines, with the sums as their last rows where the layout has them there."""
+    names = [*layout.columns[:-1], *([""] if layout.other_column else []), layout.columns[-1]]
+    few = len(names) < 4
+    widths = {"description": 345.0 if few else 220.0, "": 60.0}
+    if layout.other_column:
+        widths["description"] -= widths[""]
     rows: list[list[_Cell]] = [
-        [(layout.labels[name], 1, aligns[name], None, None) for name in layout.columns]
+        [
+            (layout.labels[name] if name else layout.other_column, 1, _align(name), None, None)
+            for name in names
+        ]
     ]
     for number, item in enumerate(record.items):
         texts: dict[str, tuple[str, Any]] = {
@@ -110,34 +125,50 @@ def _lines(sheet: Sheet, layout: Layout, record: Record, y: float) -> float:
             "quantity": (str(item.quantity), float(item.quantity)),
             "unit_price": (_money(item.unit_price, layout, plain=True), float(item.unit_price)),
             "amount": (_money(item.amount, layout, plain=True), float(item.amount)),
+            "": (f"{record.tax_rate}.00%", None),
         }
         rows.append(
             [
-                (texts[name][0], 1, aligns[name], f"lines[{number}].{name}", texts[name][1])
-                for name in layout.columns
+                (texts[name][0], 1, _align(name), f"lines[{number}].{name}" if name else None, texts[name][1])
+                for name in names
             ]
         )
-    return sheet.grid(_LEFT, y, [widths[name] for name in layout.columns], rows, rules=layout.rules)
+    if layout.sums == "table":
+        for label, amount, key in _sums(layout, record, has_tax=has_tax):
+            text = _money(amount, layout)
+            rows.append(
+                [(label, len(names) - 1, "right", None, None), (text, 1, "right", key, float(amount))]
+            )
+    widest = [widths.get(name, {"quantity": 70.0, "unit_price": 100.0}.get(name, 105.0)) for name in names]
+    return sheet.grid(_LEFT, y, widest, rows, rules=layout.rules)
 
 
-def _totals(sheet: Sheet, layout: Layout, record: Record, y: float) -> float:
-    rate = f"{layout.labels['tax']} {record.tax_rate}%"
-    for label, amount, key in (
+def _align(column: str) -> Align:
+    return "left" if column == "description" else "right"
+
+
+def _sums(layout: Layout, record: Record, *, has_tax: bool) -> list[tuple[str, Decimal, str]]:
+    """Labels and amounts; without tax what is to be paid is the net sum."""
+    rate = str(record.tax_rate)
+    tax = layout.labels["tax"]
+    tax = tax.replace("{rate}", rate) if "{rate}" in tax else f"{tax.rstrip()} {rate}%"
+    total = layout.labels["total"].replace("{date}", _day(record.issued, layout))
+    if not has_tax:
+        return [(total, record.net, "total")]
+    return [
         (layout.labels["net"], record.net, "net"),
-        (rate, record.tax, "tax"),
-        (layout.labels["total"], record.total, "total"),
-    ):
+        (tax, record.tax, "tax"),
+        (total, record.total, "total"),
+    ]
+
+
+def _totals(sheet: Sheet, layout: Layout, record: Record, y: float, *, has_tax: bool) -> float:
+    left, right = (_LEFT, 330.0) if layout.sums == "left" else (280.0, _RIGHT - 4)
+    for label, amount, key in _sums(layout, record, has_tax=has_tax):
         y += layout.size * 1.6
-        sheet.text(330, y, _label(label, layout), bold=key == "total")
-        sheet.text(
-            _RIGHT - 4,
-            y,
-            _money(amount, layout),
-            bold=key == "total",
-            align="right",
-            key=key,
-            value=float(amount),
-        )
+        bold = key == "total"
+        sheet.text(left, y, _label(label, layout), bold=bold)
+        sheet.text(right, y, _money(amount, layout), bold=bold, align="right", key=key, value=float(amount))
     return y
 
 
@@ -150,7 +181,7 @@ def _receipt(record: Record, layout: Layout, seed: int) -> Made:
         sheet.text(120, y, line, align="center")
         y += 12
     y += 10
-    sheet.text(16, y, _label("Receipt no", layout))
+    sheet.text(16, y, _label(layout.label("receipt_number"), layout))
     sheet.text(224, y, record.number, align="right", key="number", value=record.number)
     y += 13
     sheet.text(16, y, _label(layout.labels["date"], layout))
@@ -167,14 +198,15 @@ def _receipt(record: Record, layout: Layout, seed: int) -> Made:
     y += 8
     sheet.line(16, y, 224, y)
     y += 16
-    sheet.text(16, y, _label(layout.labels["total"], layout), bold=True)
+    total = layout.labels["total"].replace("{date}", "").strip()
+    sheet.text(16, y, _label(total, layout), bold=True)
     sheet.text(224, y, _money(paid, layout), bold=True, align="right", key="total", value=float(paid))
     y += 14
-    method = random.choice(("Cash", "Card"))
-    has_method = random.random() < 0.7
+    method = random.choice(("cash", "card"))
+    has_method = random.random() < 0.6
     if has_method:
-        sheet.text(16, y, _label("Payment", layout))
-        sheet.text(224, y, method, align="right", key="method", value=method.lower())
+        sheet.text(16, y, _label(layout.label("payment"), layout))
+        sheet.text(224, y, layout.label(method), align="right", key="method", value=method)
         y += 14
     sheet.text(120, y + 14, "Thank you for your visit", size=8, align="center")
     absent = () if has_method else ("method",)
@@ -190,14 +222,14 @@ def _form(record: Record, layout: Layout, seed: int) -> Made:
     random = Random(f"form {seed} {layout.name}")
     sheet.text(_LEFT, 64, "Registration form", size=16, bold=True)
     sheet.text(_LEFT, 84, "Please complete in block letters. Fields that do not apply stay empty.", size=8)
-    filled = random.random() < 0.75
+    empty = [name for name in ("company", "phone") if random.random() < 0.4]
     rows = [
-        ("Full name", record.person, "name", record.person),
-        ("Company", record.buyer, "company", record.buyer),
-        ("Phone", record.phone if filled else "", "phone", record.phone),
-        ("Date of birth", _day(date(1960 + seed % 40, 1 + seed % 12, 1 + seed % 28), layout), "born",
+        (layout.label("name"), record.person, "name", record.person),
+        (layout.label("company"), "" if "company" in empty else record.buyer, "company", record.buyer),
+        (layout.label("phone"), "" if "phone" in empty else record.phone, "phone", record.phone),
+        (layout.label("born"), _day(date(1960 + seed % 40, 1 + seed % 12, 1 + seed % 28), layout), "born",
          date(1960 + seed % 40, 1 + seed % 12, 1 + seed % 28).isoformat()),
-        ("Member number", record.number, "member", record.number),
+        (layout.label("member"), record.number, "member", record.number),
     ]  # fmt: skip
     y = 120.0
     boxed = layout.rules in ("all", "head")
@@ -215,11 +247,11 @@ def _form(record: Record, layout: Layout, seed: int) -> Made:
             if text:
                 sheet.text(_LEFT + 154, y, text, key=key, value=value)
             y += 28
-    sheet.text(_LEFT, y + 24, _label("Terms accepted", layout))
+    sheet.text(_LEFT, y + 24, _label(layout.label("accepted"), layout))
     sheet.text(_LEFT + 154, y + 24, "Yes" if record.agreed else "No", key="accepted", value=record.agreed)
     sheet.text(_LEFT, 700, "Signature")
     sheet.line(_LEFT + 60, 702, 300, 702, 0.5)
-    return sheet.made(f"form-{seed}", "form", layout.name, () if filled else ("phone",))
+    return sheet.made(f"form-{seed}", "form", layout.name, empty)
 
 
 _CLAUSES = (
@@ -234,15 +266,22 @@ _CLAUSES = (
 
 def _contract(record: Record, layout: Layout, seed: int) -> Made:
     sheet = Sheet(layout.font, layout.bold, layout.size)
+    random = Random(f"contract {seed} {layout.name}")
+    ends = record.due.replace(year=record.due.year + 1, day=min(record.due.day, 28))
+    has_end = random.random() < 0.5
     sheet.text(297, 70, "Supply agreement", size=16, bold=True, align="center")
     y = 105.0
-    for label, text, key, value in (
-        ("Agreement number", record.number, "number", record.number),
-        ("Supplier", record.seller, "supplier", record.seller),
-        ("Buyer", record.buyer, "buyer", record.buyer),
-        ("Effective date", _day(record.issued, layout), "effective", record.issued.isoformat()),
-        ("Contract value", _money(record.total, layout), "value", float(record.total)),
-    ):
+    rows: list[tuple[str, str, str, Any]] = [
+        ("agreement", record.number, "number", record.number),
+        ("supplier", record.seller, "supplier", record.seller),
+        ("buyer", record.buyer, "buyer", record.buyer),
+        ("effective", _day(record.issued, layout), "effective", record.issued.isoformat()),
+        ("value", _money(record.total, layout), "value", float(record.total)),
+    ]
+    if has_end:
+        rows.insert(4, ("expires", _day(ends, layout), "expires", ends.isoformat()))
+    for name, text, key, value in rows:
+        label = layout.label(name)
         sheet.text(_LEFT, y, _label(label, layout), bold=True)
         sheet.text(_LEFT + 130, y, text, key=key, value=value)
         y += layout.size * 1.7
@@ -257,7 +296,7 @@ def _contract(record: Record, layout: Layout, seed: int) -> Made:
         )
         y += layout.size * 1.5
         y = _paragraph(sheet, clause, _LEFT, y, 480, layout.size * 1.35) + 8
-    return sheet.made(f"contract-{seed}", "contract", layout.name, ("expires",))
+    return sheet.made(f"contract-{seed}", "contract", layout.name, () if has_end else ("expires",))
 
 
 def _paragraph(sheet: Sheet, text: str, x: float, y: float, width: float, leading: float) -> float:
