@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+import Stemmer
 from rapidfuzz import fuzz
 
 from asbuilt.extraction.labels import label_words
@@ -16,6 +18,10 @@ __all__ = ["Anchor", "Segment", "anchors_of", "segments_of"]
 
 _FUZZY = 84.0  # of 100: two letters of twelve read wrong
 _FUZZY_LENGTH = 5
+_HEADING = 0.7
+_SUBTOTAL = ("subtotal",)  # written in two words as often
+_MORE_WORDS = 2
+_ENGLISH = Stemmer.Stemmer("english")
 _GAP = 1.6  # of the height of the words: more parts what stands beside each other
 
 
@@ -80,6 +86,9 @@ def anchors_of(page: PageLayout, segments: Sequence[Segment], fields: Sequence[F
     wanted += [
         (field, phrase, label_words(phrase), OTHER_WORDS) for field in fields for phrase in other[field.path]
     ]
+    wanted += [
+        (field, label, ("sub", "total"), worth) for field, label, words, worth in wanted if words == _SUBTOTAL
+    ]
     found: list[Anchor] = []
     for segment in segments:
         tokens = list(_tokens(page, segment))
@@ -90,7 +99,50 @@ def anchors_of(page: PageLayout, segments: Sequence[Segment], fields: Sequence[F
                 quality = worth * _match(words, [token for _, token, _ in tokens[at : at + len(words)]])
                 if quality > 0.0:
                     found.append(_anchor(page, segment, tokens, at, field, label, words, quality))
+        found += _headings(page, segment, tokens, fields)
+        found += _statements(segment, tokens, wanted)
     return found
+
+
+def _headings(
+    page: PageLayout, segment: Segment, tokens: Sequence[tuple[int, str, str]], fields: Sequence[Field]
+) -> Iterator[Anchor]:
+    """The noun of a label as "invoice number", where nothing but one word with digits follows it:
+    "Invoice 2025-118"."""
+    last = segment.end - 1
+    if last == segment.first or not any(letter.isdigit() for letter in page.words[last].text):
+        return
+    before = [token for index, token, _ in tokens if index < last]
+    if len(before) != last - segment.first:
+        return  # "Invoice of 2025" is another thing
+    for field in fields:
+        for label in field.labels:
+            *noun, number = label_words(label) or ("",)
+            if noun and number == "number" and before in (noun, [*noun, number]):
+                box = union(word.box for word in page.words[segment.first : last])
+                yield Anchor(field, label, segment.first, last, box, _HEADING, segment)
+
+
+def _statements(
+    segment: Segment,
+    tokens: Sequence[tuple[int, str, str]],
+    wanted: Sequence[tuple[Field, str, tuple[str, ...], float]],
+) -> Iterator[Anchor]:
+    """What is agreed to, however it is put: "I accept the terms", "Terms read and accepted". All words of
+    the label are there, in any form and order, with two others at most."""
+    said = {_stem(token) for _, token, _ in tokens}
+    for field, label, words, worth in wanted:
+        if field.kind == "boolean" and {_stem(word) for word in words} <= said:
+            more = len(said) - len(words)
+            if 0 <= more <= _MORE_WORDS:
+                end = max(index for index, token, _ in tokens if _stem(token) in map(_stem, words)) + 1
+                quality = worth * len(words) / (len(words) + 0.5 * more) * 0.9
+                yield Anchor(field, label, segment.first, end, segment.box, quality, segment)
+
+
+@lru_cache(maxsize=1 << 12)
+def _stem(word: str) -> str:
+    return str(_ENGLISH.stemWord(word))
 
 
 def _tokens(page: PageLayout, segment: Segment) -> Iterator[tuple[int, str, str]]:
@@ -134,10 +186,13 @@ def _anchor(
     rest = tokens[at + len(words) - 1][2]
     # A label that is part of a longer name ("total" in "tax total") is a weaker one; what comes after
     # a colon, or looks like a value, is none of the name.
-    before = at
+    before = sum(not token.isdigit() for _, token, _ in tokens[:at])
     after = 0
+    end = _after_hint(page, end, segment.end)
     if not _ends_label(page.words[end - 1].text):
         for index, token, _ in tokens[at + len(words) :]:
+            if index < end:
+                continue
             if any(letter.isdigit() for letter in token):
                 break
             after += 1
@@ -147,6 +202,18 @@ def _anchor(
     box = union(word.box for word in page.words[first:end])
     specific = min(1.0, 0.85 + 0.05 * len(words))
     return Anchor(field, label, first, end, box, quality * share * specific, segment, rest)
+
+
+def _after_hint(page: PageLayout, at: int, end: int) -> int:
+    """Behind what stands in parentheses after a label ("(DD/MM/YYYY)", "(20 %)"), which is no value; a
+    number in them may be one ("(030) 2345")."""
+    if at < end and page.words[at].text.startswith("("):
+        for index in range(at, end):
+            if page.words[index].text.rstrip(":").endswith(")"):
+                hint = "".join(word.text for word in page.words[at : index + 1])
+                rate = hint.rstrip(":").endswith("%)")
+                return index + 1 if rate or not any(letter.isdigit() for letter in hint) else at
+    return at
 
 
 def _ends_label(text: str) -> bool:

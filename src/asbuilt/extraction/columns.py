@@ -22,6 +22,7 @@ _LEAST = 0.55
 _HEADER_ROWS = 3  # that a header may have, where the table marks none
 _COMPUTED = 0.8  # of 1, which is a header in the schema's own words
 _LEFT_OVER = 0.5
+_MOST_COLUMNS = 6
 _MOST_UNKNOWN = 2  # columns that one constraint may find
 
 
@@ -67,6 +68,7 @@ def columns_of(
     }
     for constraint in constraints:
         known |= _computed(body, known, fields, constraint, conventions)
+        known |= _proven(page, table, named.header_rows, body, known, fields, constraint, conventions)
     if len(known) >= 2:
         known |= _left_over(body, known, fields)
     return Columns(known, named.header_rows) if known else None
@@ -171,6 +173,66 @@ def _computed(
         number: Column(by_path[path], _COMPUTED, why)
         for path, number in zip(unknown, fitting[0], strict=True)
     }
+
+
+def _proven(
+    page: PageLayout,
+    table: Table,
+    header_rows: int,
+    body: _Body,
+    known: Mapping[int, Column],
+    fields: Sequence[Field],
+    constraint: Constraint,
+    conventions: Conventions,
+) -> dict[int, Column]:
+    """Columns for the fields of a constraint that holds in every row, of two at least, where those that
+    the header seemed to name do not make it hold: "Price" may be that of the line. Of several ways the
+    one that the headers speak for more."""
+    by_path = {field.path: field for field in fields}
+    if not set(constraint.paths) <= by_path.keys():
+        return {}
+    asked = [by_path[path] for path in dict.fromkeys(constraint.paths)]
+    numeric = sorted(
+        column for column in body if len(_numbers(body, column, asked[0], conventions)) == len(body[column])
+    )
+    if not all(map(is_number, asked)) or len(numeric) > _MOST_COLUMNS:
+        return {}
+    held = {column.field.path: number for number, column in known.items()}
+    if all(field.path in held for field in asked) and _holds(
+        constraint,
+        {field.path: _numbers(body, held[field.path], field, conventions) for field in asked},
+    ):
+        return {}
+    other = also_called(fields)
+    heads = {column: _head(page, table, header_rows, column) for column in numeric}
+    ways = []
+    for chosen in permutations(numeric, len(asked)):
+        values = {
+            field.path: _numbers(body, column, field, conventions)
+            for field, column in zip(asked, chosen, strict=True)
+        }
+        if len(set.intersection(*(set(each) for each in values.values()))) > 1 and _holds(constraint, values):
+            named = sum(
+                _likeness(field, other[field.path], heads[column])
+                for field, column in zip(asked, chosen, strict=True)
+            )
+            ways.append((named, chosen))
+    ways.sort(reverse=True)
+    if not ways or (len(ways) > 1 and ways[0][0] <= ways[1][0] + 0.01):
+        return {}
+    why = f"columns that make {constraint.expression!r} hold"
+    found = {column: Column(field, _COMPUTED, why) for field, column in zip(asked, ways[0][1], strict=True)}
+    moved = {column.field.path for column in found.values()}
+    if any(column.field.path in moved and number not in found for number, column in known.items()):
+        return {}  # another column has that name, and no reason to lose it
+    return found
+
+
+def _head(page: PageLayout, table: Table, header_rows: int, column: int) -> str:
+    cells = (cell for cell in table.cells if cell.row < header_rows)
+    return " ".join(
+        _text(page, cell) for cell in cells if cell.column <= column < cell.column + cell.column_span
+    )
 
 
 def _holds(constraint: Constraint, values: Mapping[str, Mapping[int, float]]) -> bool:

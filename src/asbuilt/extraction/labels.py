@@ -19,6 +19,7 @@ _SAME = {
     "amts": "amount", "descr": "description", "tot": "total",
 }  # fmt: skip
 _FILLERS = frozenset(["the", "of", "a", "an", "is", "to", "for", "your", "our", "in"])
+_APART = re.compile(r"\bsub[ -]total", re.IGNORECASE)
 _WORD = re.compile(r"#|[^\W_]+(?:[-'][^\W_]+)*", re.UNICODE)
 
 
@@ -32,7 +33,7 @@ def label_words(text: str) -> tuple[str, ...]:
     """
     plain = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    words = (_SAME.get(word, word) for word in _WORD.findall(plain.replace("sub-total", "subtotal")))
+    words = (_SAME.get(word, word) for word in _WORD.findall(_APART.sub("subtotal", plain)))
     return tuple(word for word in words if word not in _FILLERS)
 
 

@@ -97,12 +97,14 @@ def _regions(
     """Runs of words that may hold the anchor's value, with how well they lie."""
     height = max(anchor.box.height, 4.0)
     inside = _until_label(range(anchor.end, anchor.segment.end), taken)
+    if page.words[anchor.segment.end - 1].text.endswith(":"):
+        inside = ()  # the rest of a longer label
     if anchor.rest:
         yield (anchor.end - 1,), 1.0, f"after {anchor.label!r}"
     if inside:
         yield inside, 1.0, f"after {anchor.label!r}"
     if anchor.segment.cell is not None:
-        yield from _from_cells(page, anchor)
+        yield from _from_cells(page, anchor, taken)
         return
     right = [
         (segment.box.left - anchor.box.right, segment)
@@ -128,7 +130,9 @@ def _regions(
             yield words, (0.85 - 0.05 * max(distance, 0.0) / height) * 0.7**rank, f"below {anchor.label!r}"
 
 
-def _from_cells(page: PageLayout, anchor: Anchor) -> Iterator[tuple[Sequence[int], float, str]]:
+def _from_cells(
+    page: PageLayout, anchor: Anchor, taken: set[int]
+) -> Iterator[tuple[Sequence[int], float, str]]:
     assert anchor.segment.table is not None
     assert anchor.segment.cell is not None
     table = page.tables[anchor.segment.table]
@@ -142,7 +146,8 @@ def _from_cells(page: PageLayout, anchor: Anchor) -> Iterator[tuple[Sequence[int
         key=lambda cell: cell.column,
     )
     for rank, cell in enumerate(right[:4]):
-        yield range(cell.first, cell.end), 0.97 - 0.03 * rank, f"right of {anchor.label!r} in its row"
+        if words := _until_label(range(cell.first, cell.end), taken):
+            yield words, 0.97 - 0.03 * rank, f"right of {anchor.label!r} in its row"
     below = sorted(
         (
             cell
@@ -152,7 +157,8 @@ def _from_cells(page: PageLayout, anchor: Anchor) -> Iterator[tuple[Sequence[int
         key=lambda cell: cell.row,
     )
     for cell in below[:1]:
-        yield range(cell.first, cell.end), 0.8, f"below {anchor.label!r} in its column"
+        if words := _until_label(range(cell.first, cell.end), taken):
+            yield words, 0.8, f"below {anchor.label!r} in its column"
 
 
 def _until_label(words: Iterable[int], taken: set[int]) -> tuple[int, ...]:

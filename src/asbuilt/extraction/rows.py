@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from asbuilt.extraction.columns import Column, Columns, columns_of, is_number
 from asbuilt.extraction.constraints import Constraint
+from asbuilt.extraction.labels import label_words
 from asbuilt.extraction.values import Conventions, parse
 from asbuilt.fields import Candidate, Field, PagedDocument
 from asbuilt.pages import PageLayout, Table
@@ -15,6 +16,10 @@ __all__ = ["row_candidates"]
 
 _TOTALS = re.compile(
     r"\b(?:sub-?\s?total|total|balance|carried|amount due|net|gross|vat|tax|sum)\b", re.IGNORECASE
+)
+_SUMS = frozenset(["total", "subtotal", "tax", "balance", "net", "gross"])
+_ABOUT_SUMS = _SUMS | frozenset(
+    ["amount", "due", "grand", "invoice", "carried", "forward", "payable", "excluding", "including", "sales"]
 )
 
 
@@ -80,6 +85,11 @@ def _items(
             if column in texts and parse(field, texts[column], conventions) is not None
         ]
         with_numbers = [column for column in parsed if column in numeric]
+        if any(_names_a_sum(texts[column]) for column in texts if column not in numeric):
+            if pending is not None:
+                yield pending
+            pending = None
+            continue
         is_total = _is_total(texts, parsed, numeric, columns)
         text_columns = [column for column in fields if column not in numeric]
         if (is_total and len(with_numbers) < len(numeric)) or (
@@ -99,6 +109,12 @@ def _items(
         pending = cells
     if pending is not None:
         yield pending
+
+
+def _names_a_sum(text: str) -> bool:
+    """Whether a cell says nothing but what a sum is called: "Subtotal", "20.00 % VAT", "Total due"."""
+    words = [word for word in label_words(text) if not word.isdigit()]
+    return bool(_SUMS.intersection(words)) and _ABOUT_SUMS.issuperset(words)
 
 
 def _is_total(

@@ -124,7 +124,11 @@ _CONCEPTS = (
     # ---- parties and persons
     _Concept(("string",), ("supplier", "vendor", "seller", "provider", "contractor")),
     _Concept(("string",), ("buyer", "customer", "client", "purchaser")),
-    _Concept(("string",), ("full name", "name", "applicant", "name of applicant", "first and last name")),
+    _Concept(
+        ("string",),
+        ("full name", "full legal name", "legal name", "name", "applicant", "name of applicant",
+         "first and last name"),
+    ),
     _Concept(
         ("string",),
         ("company", "company name", "name of company", "organisation", "organization", "employer",
@@ -141,6 +145,10 @@ _CONCEPTS = (
         ("enum", "string"),
         ("payment method", "method of payment", "payment type", "type of payment", "paid by", "paid with",
          "paid via", "payment", "means of payment", "tender", "payment means"),
+    ),
+    _Concept(
+        ("boolean",),
+        ("terms accepted", "accept terms", "terms agreed", "agree to terms", "terms and conditions accepted"),
     ),
     # ---- lines of lists
     _Concept(

@@ -42,10 +42,10 @@ _NUMERIC = re.compile(r"(\d{1,2})\s?[-/.]\s?(\d{1,2})\s?[-/.]\s?(\d{4}|\d{2})")
 _DAY_MONTH = re.compile(
     r"(\d{1,2})(?:st|nd|rd|th|\.|er)?[\s.-]*(?:de\s+|of\s+)?([^\W\d_]{3,10})\.?,?[\s-]*(?:de\s+)?(\d{4}|\d{2})"
 )
-_MONTH_DAY = re.compile(r"([^\W\d_]{3,10})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})")
+_MONTH_DAY = re.compile(r"([^\W\d_]{3,10})\.?\s+(\d{1,2})(?:st|nd|rd|th)?\s?,?\s+(\d{4})")
 _YES = frozenset({"yes", "y", "true", "x", "ja", "oui", "si", "sí", *"☒☑✓✔✗✘", "[x]", "checked", "on"})
 _NO = frozenset({"no", "n", "false", "nein", "non", *"☐□", "[]", "[ ]", "unchecked", "off"})
-_PIVOT = 70  # two-digit years below it are of this century
+_PIVOT = 50  # two-digit years below it are of this century: births and contracts reach as far
 
 
 @dataclass(frozen=True, slots=True)
