@@ -99,6 +99,7 @@ __all__ = [
     "Processor",
     "PromptRenderer",
     "Reader",
+    "Releasable",
     "Reranker",
     "Retriever",
     "SafetyLayer",
@@ -334,6 +335,15 @@ class PromptRenderer(Protocol):
         passages, where an answer has a random one of 8 hex digits. Raises UserError where more than
         messages would go to the model, and LimitError when the question leaves no room for a passage.
         """
+        ...
+
+
+@runtime_checkable
+class Releasable(Protocol):
+    """Something that holds much memory, and can do without until it is used again."""
+
+    def release(self) -> None:
+        """Let go of models and indexes; the next use loads them again."""
         ...
 
 

@@ -10,6 +10,7 @@ from tests.pipeline.assistants import assistant, question
 
 from asbuilt.errors import AsbuiltError, BugError, NotFoundError, UserError
 from asbuilt.pipeline.linked_assistant import LinkedAssistant
+from asbuilt.training.collect_knowledge import KnowledgeCollector
 from asbuilt.types import Message
 
 ASKED = [Message("user", question(0))]
@@ -25,6 +26,25 @@ def test_it_renders_the_prompt_with_that_assistants_documents(tmp_path: Path) ->
     assert question(0) in prompt[-1].content
     assert "A lamp has a colour: blue." in prompt[-1].content
     assert hits[0].chunk.source.endswith("lamps.md")
+
+
+def test_what_it_opened_is_let_go_of_when_the_rows_are_collected(tmp_path: Path) -> None:
+    file = assistant(tmp_path, cases=1)
+    linked = LinkedAssistant(blueprint=file)
+    linked.open()
+    try:
+        before = linked.prompt_for(ASKED, marker="x")
+        used = linked._system
+        rows = tmp_path / "rows.jsonl"
+        rows.write_text(json.dumps({"id": "r", "question": question(5), "reference": "blue"}) + "\n")
+        [row] = KnowledgeCollector(assistant=linked, file=rows).collect()
+        assert row.messages[-1].content == "blue"
+        assert linked._system is not used
+        assert linked._system is not None
+        assert not linked._system._parts
+        assert linked.prompt_for(ASKED, marker="x") == before
+    finally:
+        linked.close()
 
 
 def test_it_is_used_between_open_and_close_only(tmp_path: Path) -> None:

@@ -35,6 +35,12 @@ class LinkedAssistant:
         if system is not None:
             system.close()
 
+    def release(self) -> None:
+        """Close its parts, models and index among them; the next question opens them again."""
+        if self._system is not None:
+            self.close()
+            self.open()
+
     async def answer(
         self,
         messages: Sequence[Message],

@@ -14,7 +14,7 @@ from asbuilt.errors import LimitError, UserError
 from asbuilt.lineage import TrainingRow
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
-from asbuilt.roles import Assistant, PromptRenderer
+from asbuilt.roles import Assistant, PromptRenderer, Releasable
 from asbuilt.training.near import normalised
 from asbuilt.training.rows import FaultyRow
 from asbuilt.types import Message
@@ -69,11 +69,15 @@ class FeedbackCollector:
         for answer in rated:
             if answer.rating <= self._disliked:
                 bad[answer.messages].append(answer)
-        for answer in rated:
-            if answer.rating >= self._liked:
-                others = [each for each in bad[answer.messages] if each.text != answer.text]
-                worse = min(others, key=lambda each: each.rating).text if others else None
-                yield self._row(renderer, answer, worse)
+        try:
+            for answer in rated:
+                if answer.rating >= self._liked:
+                    others = [each for each in bad[answer.messages] if each.text != answer.text]
+                    worse = min(others, key=lambda each: each.rating).text if others else None
+                    yield self._row(renderer, answer, worse)
+        finally:
+            if isinstance(renderer, Releasable):  # a training comes next, and needs the room
+                renderer.release()
 
     def _rated(self) -> list[RatedAnswer]:
         if self._blueprint is None:

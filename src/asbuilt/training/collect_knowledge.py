@@ -13,7 +13,7 @@ from asbuilt.lineage import TrainingRow
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
 from asbuilt.retrieval.known_answers import answers
-from asbuilt.roles import Assistant, PromptRenderer
+from asbuilt.roles import Assistant, PromptRenderer, Releasable
 from asbuilt.training.rows import FaultyRow
 from asbuilt.types import Hit, Message
 
@@ -75,8 +75,12 @@ class KnowledgeCollector:
         cases = [case for case in read_cases(self._file) if self._split in (None, case.split)]
         if not cases:
             raise UserError(f"no case of {self._file} has the split {self._split!r}.")
-        for case in cases:
-            yield self._row(self._assistant, case)
+        try:
+            for case in cases:
+                yield self._row(self._assistant, case)
+        finally:
+            if isinstance(self._assistant, Releasable):  # a training comes next, and needs the room
+                self._assistant.release()
 
     def _row(self, renderer: PromptRenderer, case: Case) -> TrainingRow:
         origin = f"knowledge:{self._file.name}:{case.id}"
