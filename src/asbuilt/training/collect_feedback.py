@@ -76,8 +76,8 @@ class FeedbackCollector:
                     worse = min(others, key=lambda each: each.rating).text if others else None
                     yield self._row(renderer, answer, worse)
         finally:
-            if isinstance(renderer, Releasable):  # a training comes next, and needs the room
-                renderer.release()
+            if isinstance(self._assistant, Releasable):  # a training comes next, and needs the room
+                self._assistant.release()
 
     def _rated(self) -> list[RatedAnswer]:
         if self._blueprint is None:
