@@ -14,9 +14,9 @@ from asbuilt.errors import LimitError, UserError
 from asbuilt.lineage import TrainingRow
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
-from asbuilt.roles import Assistant, PromptRenderer, Releasable
+from asbuilt.roles import Assistant, PromptRenderer
 from asbuilt.training.near import normalised
-from asbuilt.training.rows import FaultyRow
+from asbuilt.training.rows import FaultyRow, make_room
 from asbuilt.types import Message
 
 __all__ = ["FeedbackCollector"]
@@ -76,8 +76,7 @@ class FeedbackCollector:
                     worse = min(others, key=lambda each: each.rating).text if others else None
                     yield self._row(renderer, answer, worse)
         finally:
-            if isinstance(self._assistant, Releasable):  # a training comes next, and needs the room
-                self._assistant.release()
+            make_room(self._assistant)
 
     def _rated(self) -> list[RatedAnswer]:
         if self._blueprint is None:

@@ -13,8 +13,8 @@ from asbuilt.lineage import TrainingRow
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
 from asbuilt.retrieval.known_answers import answers
-from asbuilt.roles import Assistant, PromptRenderer, Releasable
-from asbuilt.training.rows import FaultyRow
+from asbuilt.roles import Assistant, PromptRenderer
+from asbuilt.training.rows import FaultyRow, make_room
 from asbuilt.types import Hit, Message
 
 __all__ = ["KnowledgeCollector"]
@@ -79,8 +79,7 @@ class KnowledgeCollector:
             for case in cases:
                 yield self._row(self._assistant, case)
         finally:
-            if isinstance(self._assistant, Releasable):  # a training comes next, and needs the room
-                self._assistant.release()
+            make_room(self._assistant)
 
     def _row(self, renderer: PromptRenderer, case: Case) -> TrainingRow:
         origin = f"knowledge:{self._file.name}:{case.id}"
