@@ -1,7 +1,7 @@
 """`make documents`: makes documents, takes values out of them, proves each, and answers a question.
 
-Invoices, receipts, forms and contracts are made as PDF files with a text layer and as worn scans, all
-from the layouts of the building set. Results land in `out/`; open `out/invoice/viewer.html`.
+Invoices, receipts, forms and contracts are made as PDF files with a text layer and as worn scans, in
+four layouts of the building set. Results land in `out/`; open `out/invoice/viewer.html`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def make_documents() -> int:
     MADE.mkdir(exist_ok=True)
     count = 0
     for kind in ("invoice", "receipt", "form", "contract"):
-        for number, layout in enumerate(BUILDING):
+        for number, layout in enumerate(BUILDING[:4]):
             for route in ("text", "scan"):
                 made = routed(make(kind, layout, number), "text" if route == "text" else "scan")
                 (MADE / made.name).write_bytes(made.data)
