@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asbuilt.errors import LimitError
 from asbuilt.resources.hf_config import shape_of_config
@@ -18,17 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["refuse_what_cannot_fit", "training_bytes"]
 
 _GIB = 2**30
+_WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
+_BEFORE_LOADING_BYTES = 554_000_000
+"""What Python, torch, transformers and the data take on a CPU before a model is loaded
+(benchmarks/training_memory.py)."""
 CPU_RUNTIME_BYTES = 700_000_000
-"""What Python, torch, transformers and the data take on a CPU beside a model: 554 MB before one is loaded
-(benchmarks/training_memory.py), and a margin for what its first steps allocate."""
+"""The same, and a margin for what the first steps allocate."""
 
 
 def training_bytes(
     folder: Path, config: SftConfig | DpoConfig, *, longest: int, learnt: int, gpu: bool
 ) -> int:
-    """Peak memory of the training, the runtime's own included. `longest` is the longest row in tokens,
-    `learnt` the most that is learnt of one."""
-    shape = shape_of_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    """Peak memory of the training, the runtime's own included: that of its steps, or on a CPU of loading
+    the model where it is stored in another precision, if that is more. `longest` is the longest row in
+    tokens, `learnt` the most that is learnt of one."""
+    stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    shape = shape_of_config(stated)
     method: Method = getattr(config, "method", "lora")
     full = method == "full"
     plan = TrainingPlan(
@@ -43,7 +49,19 @@ def training_bytes(
         checkpointing=config.checkpointing,
     )
     memory = training_memory(shape, plan)
-    return memory.total_bytes + (RUNTIME_BYTES["torch"] if gpu else CPU_RUNTIME_BYTES)
+    if gpu:
+        return memory.total_bytes + RUNTIME_BYTES["torch"]
+    loading = _BEFORE_LOADING_BYTES + _loading_bytes(folder, stated, plan.precision)
+    return max(memory.total_bytes + CPU_RUNTIME_BYTES, loading)
+
+
+def _loading_bytes(folder: Path, stated: Mapping[str, Any], precision: str) -> int:
+    """Of the stored weights, and of their copies where the precision is another; else the file is mapped,
+    and its pages are the model."""
+    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    width = _WIDTHS.get(str(stated.get("dtype") or stated.get("torch_dtype")), 4)
+    wanted = _WIDTHS["float32" if precision == "fp32" else "bfloat16"]
+    return stored if width == wanted else stored + stored * wanted // width
 
 
 def refuse_what_cannot_fit(
