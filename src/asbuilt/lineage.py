@@ -26,14 +26,19 @@ __all__ = [
     "PipelineResult",
     "PreparedData",
     "Rejection",
+    "TrainedMethod",
     "TrainedModel",
     "TrainingProgress",
     "TrainingRow",
+    "VectorProof",
     "rows_digest",
 ]
 
-ModelKind = Literal["adapter", "merged"]
-"""What a registered model's GGUF file holds: a LoRA adapter for its base, or all weights."""
+ModelKind = Literal["adapter", "merged", "embedder"]
+"""What a registered model is: a LoRA adapter for its base or all weights, each a GGUF file, or a sentence
+embedder as an ONNX graph."""
+
+TrainedMethod = Literal["lora", "full", "embedder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +131,15 @@ class TrainedModel:
     """What a trainer leaves in `folder`.
 
     A LoRA adapter as PEFT writes it (``adapter_config.json``, ``adapter_model.safetensors``) where
-    `method` is "lora", else a whole model as transformers writes it. `base`
-    is the GGUF file, folder or hub id that the training started from, `base_digest` the SHA-256 of its
-    weights. `template` is the chat template that the rows were rendered with.
+    `method` is "lora", else a whole model as transformers writes it: a language model where it is "full", an
+    encoder where it is "embedder". `base` is the GGUF file, folder or hub id that the training started
+    from, `base_digest` the SHA-256 of its weights. `template` is the chat template that the rows were
+    rendered with, if they were.
     """
 
     folder: Path
     recipe: str
-    method: Literal["lora", "full"]
+    method: TrainedMethod
     base: str
     base_digest: str
     template: str
@@ -171,8 +177,29 @@ class ExportProof:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorProof:
+    """The exported embedder against the trained one, on fixed texts.
+
+    `same` of `texts` vectors reach the cosine `floor` with the trained one's; `least` is the smallest.
+    `faults` is empty where the export is proven.
+    """
+
+    texts: int
+    same: int
+    least: float
+    floor: float
+    required: float
+    faults: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return not self.faults
+
+
+@dataclass(frozen=True, slots=True)
 class ExportedModel:
-    """A GGUF file that the engine serves: an adapter for `base`, or a model of its own."""
+    """A file that serves: a GGUF file that is an adapter for `base` or a model of its own, or the ONNX
+    graph of an embedder, with ``tokenizer.json`` beside it."""
 
     file: Path
     kind: ModelKind
@@ -244,7 +271,7 @@ class PipelineResult:
     folder: Path
     card: DataCard
     trained: TrainedModel
-    proof: ExportProof | None
+    proof: ExportProof | VectorProof | None
     verdict: GateVerdict | None
     version: str | None
     deployed: bool

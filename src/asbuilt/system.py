@@ -302,6 +302,16 @@ class System:
                 progress("fit", 1, 1)
         return report
 
+    def embed(self, *, progress: Progress | None = None, stop: threading.Event | None = None) -> int:
+        """Give every passage that has none a vector of this blueprint's embedder, and fit the fusion weight;
+        no file is read. Gives their number."""
+        report = self.knowledge.ingest(
+            [], collection=self.blueprint.knowledge.collection, progress=progress, stop=stop
+        )
+        if not (stop and stop.is_set()):
+            self.fit()
+        return report.embedded
+
     def fit(self) -> Fit | None:
         """Fit the retriever's fusion weight on the blueprint's known answers; None if it names none."""
         file = self.blueprint.knowledge.known_answers

@@ -61,8 +61,7 @@ class Steps:
         self.store = FileModelStore(path=folder / "models")
         self.deployment = DeploymentManager(store=self.store, canary=canary)
         patch.setattr(gated, "exported", self._export)
-        patch.setattr(gated, "prove", self._prove)
-        patch.setattr(gated, "full_precision_gguf", lambda _base: self.base)
+        patch.setattr(gated, "proven", self._prove)
         assert find_model(str(self.base)) == self.base
 
     def pipeline(self, **config: Any) -> GatedPipeline:

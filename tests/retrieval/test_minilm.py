@@ -144,16 +144,16 @@ def test_a_cache_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None
 
 def test_int8_that_disagrees_is_refused(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from asbuilt.errors import BugError
-    from asbuilt.retrieval import minilm_graph
+    from asbuilt.retrieval import bert_graph
 
     def wrong(source: Path, target: Path) -> None:
         weights = dict(load_file(minilm_folder() / "model.safetensors"))
         weights["encoder.layer.0.intermediate.dense.weight"] = -weights[
             "encoder.layer.0.intermediate.dense.weight"
         ]
-        minilm_graph.build_graph(weights, target)
+        bert_graph.build_graph(weights, target)
 
-    monkeypatch.setattr(minilm_graph, "quantize", wrong)
+    monkeypatch.setattr(bert_graph, "quantize", wrong)
     with pytest.raises(BugError, match="disagrees"):
         MiniLMEmbedder(cache=tmp_path).open()
 

@@ -30,12 +30,14 @@ class FeedbackSummary:
 
 @dataclass(frozen=True, slots=True)
 class RatedAnswer:
-    """An answer that was given to `messages`, of role and content only, and its rating from 1 to 5."""
+    """An answer that was given to `messages`, of role and content only, and its rating from 1 to 5.
+    `chunk_ids` are the passages that the model saw, in the order of their numbers in the answer."""
 
     id: str
     messages: tuple[Message, ...]
     text: str
     rating: int
+    chunk_ids: tuple[int, ...] = ()
 
 
 class AnswerLog:
@@ -78,7 +80,7 @@ class AnswerLog:
     def rated(self) -> list[RatedAnswer]:
         """Every answer that was rated, in the order in which they were given."""
         query = (
-            sa.select(t.answers.c.id, t.answers.c.messages, t.answers.c.text, t.ratings.c.rating)
+            sa.select(t.answers, t.ratings.c.rating)
             .join(t.ratings, t.ratings.c.answer_id == t.answers.c.id)
             .order_by(t.answers.c.given_at, t.answers.c.id)
         )
@@ -90,6 +92,7 @@ class AnswerLog:
                 tuple(Message(each["role"], each["content"]) for each in row.messages),
                 row.text,
                 row.rating,
+                tuple(row.chunk_ids),
             )
             for row in rows
         ]

@@ -188,6 +188,25 @@ class Catalog:
             if row.state == "current"  # not in SQL: the planner would start from the state's index
         }
 
+    def search_texts(self, ids: Sequence[int]) -> dict[int, str]:
+        """What is searched and embedded of each of `ids`, chunks of earlier versions among them."""
+        query = sa.select(t.chunks.c.id, t.chunks.c.context, t.chunks.c.text)
+        with self._database.read() as connection:
+            rows = connection.execute(query.where(t.chunks.c.id.in_(ids[:_MAX_VARIABLES]))).all()
+        return {row.id: feed.search_text(row.context, row.text) for row in rows}
+
+    def first_chunks(self) -> dict[str, int]:
+        """By source, the id of the first chunk of each visible document."""
+        query = (
+            sa.select(t.documents.c.source, sa.func.min(t.chunks.c.id))
+            .join(t.versions, t.versions.c.document_id == t.documents.c.id)
+            .join(t.chunks, t.chunks.c.version_id == t.versions.c.id)
+            .where(t.versions.c.state == "current")
+            .group_by(t.documents.c.source)
+        )
+        with self._database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
     def vectors(self, document_id: int, number: int, model_id: str) -> dict[int, Vector | None]:
         """By chunk id, in order: the embeddings of one version, None where there is none yet."""
         query = (

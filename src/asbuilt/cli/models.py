@@ -24,7 +24,7 @@ app = typer.Typer(
 
 _DEFAULT = Path("blueprint.yaml")
 _FOLDER = "models"
-_COMPONENT = "generator/registry"
+_COMPONENTS = ("generator/registry", "embedder/registry")
 _ROWS = "train.jsonl"
 
 _Registry = Annotated[
@@ -266,7 +266,7 @@ def gc(
 
 
 def _opened(registry: Path | None, blueprint: Path) -> ModelRegistry:
-    """The registry of `--registry`, of the blueprint's generator/registry, or beside the blueprint.
+    """The registry of `--registry`, of the blueprint's generator or embedder, or beside the blueprint.
 
     Raises NotFoundError for a folder that is not there, and BlueprintError.
     """
@@ -286,8 +286,9 @@ def _of_blueprint(file: Path) -> Path:
     if file.is_file():
         from asbuilt.blueprint import config_values, load_checked
 
-        for component in load_checked(file).components:
-            if component.use == _COMPONENT:
+        drawn = {component.use: component for component in load_checked(file).components}
+        for use in _COMPONENTS:
+            if (component := drawn.get(use)) is not None:
                 return Path(config_values(component, beside)["registry"])
     return beside / _FOLDER
 

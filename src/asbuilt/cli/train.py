@@ -67,6 +67,8 @@ def train(
 
 
 def _show(result: PipelineResult, settings: dict[str, object]) -> None:
+    from asbuilt.lineage import VectorProof
+
     card, trained = result.card, result.trained
     rejected = ", ".join(f"{number} {reason}" for reason, number in card.rejected.items()) or "none"
     if settings:
@@ -80,7 +82,12 @@ def _show(result: PipelineResult, settings: dict[str, object]) -> None:
         f"Training: {trained.steps} steps in {trained.seconds / 60:.1f} min, loss {trained.train_loss:.3f}"
         f"{checked}, peak memory {trained.peak_memory_bytes / _GIB:.2f} GiB"
     )
-    if (proof := result.proof) is not None:
+    if isinstance(proof := result.proof, VectorProof):
+        typer.echo(
+            f"Export: {proof.same} of {proof.texts} vectors are the same when served (cosine {proof.floor} "
+            f"or more; the least is {proof.least:.4f})"
+        )
+    elif proof is not None:
         typer.echo(
             f"Export: {proof.same} of {proof.prompts} replies are the same when served, template "
             f"{'the same' if proof.template_same else 'NOT THE SAME'}, {proof.ended} of {proof.ends} end"

@@ -187,6 +187,11 @@ class RegistryGenerator:
 def _files(models: ModelRegistry, manifest: Manifest, *, verified: bool = False) -> tuple[str, Path | None]:
     """The model's file and its adapter's. Raises StorageError for one that is not what was registered,
     NotFoundError or MissingError where the base of an adapter is not there."""
+    if manifest.kind == "embedder":
+        raise UserError(
+            f"model {manifest.version} of {models.folder} is an embedder, which writes no text.",
+            hint="Keep embedders in a registry of their own, for embedder/registry.",
+        )
     path = models.verified_path if verified else models.path
     if manifest.kind == "merged":
         return str(path(manifest.version, MODEL_FILES["merged"])), None

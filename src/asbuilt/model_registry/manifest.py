@@ -15,8 +15,12 @@ from asbuilt.lineage import Manifest
 __all__ = ["MODEL_FILES", "VERSION_DIGITS", "is_version", "made", "parsed", "written"]
 
 VERSION_DIGITS = 12
-MODEL_FILES: Mapping[str, str] = {"adapter": "adapter.gguf", "merged": "model.gguf"}
-"""By kind, what the file is called that an engine serves."""
+MODEL_FILES: Mapping[str, str] = {
+    "adapter": "adapter.gguf",
+    "merged": "model.gguf",
+    "embedder": "model.onnx",
+}
+"""By kind, what the file is called that serves."""
 
 _VERSION = re.compile(rf"[0-9a-f]{{{VERSION_DIGITS}}}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")

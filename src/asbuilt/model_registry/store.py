@@ -196,9 +196,9 @@ class ModelRegistry:
         """Keep a model: copies of `files` by their names, and a manifest of them.
 
         An "adapter" needs a file "adapter.gguf", and `base` names the GGUF file (or the starter) that it is
-        served on, with its SHA-256; a "merged" model needs "model.gguf". The same content, with the same
-        `created_at` (ISO 8601; default: now), is the same model. It serves after `promote` only. Raises
-        UserError for what cannot be a manifest.
+        served on, with its SHA-256; a "merged" model needs "model.gguf", an "embedder" "model.onnx". The
+        same content, with the same `created_at` (ISO 8601; default: now), is the same model. It serves
+        after `promote` only. Raises UserError for what cannot be a manifest.
         """
         values: dict[str, Any] = {
             "name": name,

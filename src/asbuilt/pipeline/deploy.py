@@ -68,7 +68,8 @@ class DeploymentManager:
     """Names the model that serves in the registry; services with ``generator/registry`` swap to it.
 
     With `canary`, a model that takes the place of another first serves that share of the requests, and
-    a person promotes it (``asbuilt models promote``).
+    a person promotes it (``asbuilt models promote``). An embedder has no trial: it serves when the service
+    is started again (see ``embedder/registry``).
     """
 
     def __init__(self, *, store: ModelStore, canary: float | None = None) -> None:
@@ -80,6 +81,12 @@ class DeploymentManager:
     demand = staticmethod(holds_nothing)
 
     def deploy(self, manifest: Manifest, *, reason: str) -> str:
+        if manifest.kind == "embedder":
+            self._store.promote(manifest.version, reason=reason)
+            return (
+                f"{manifest.version} embeds from the next start of the service on; asbuilt ingest gives its "
+                "vector to passages that came meanwhile. asbuilt models rollback brings back the one before."
+            )
         if self._canary is not None and self._store.production is not None:
             self._store.start_canary(manifest.version, share=self._canary)
             return (

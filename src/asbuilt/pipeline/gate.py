@@ -14,8 +14,8 @@ from asbuilt.blueprint.measures import MeasureRef, parse_measure
 from asbuilt.errors import UserError
 from asbuilt.evaluation.outcome import Outcome
 from asbuilt.evaluation.scoring import compared, score_cases, task_of
-from asbuilt.lineage import ExportedModel, GateMeasure, GateVerdict, HeldOut
-from asbuilt.pipeline.contender import journal_name, outcomes_of
+from asbuilt.lineage import ExportedModel, GateMeasure, GateVerdict, HeldOut, ModelKind
+from asbuilt.pipeline.contender import Work, journal_name, outcomes_of
 from asbuilt.registry import component, nearest
 from asbuilt.resources.demand import holds_nothing
 from asbuilt.retrieval.known_answers import answers
@@ -24,11 +24,14 @@ from asbuilt.roles import Progress
 __all__ = ["PairedEvaluator"]
 
 _SHOWN = 5
+_DEPTH = 10
+"""Passages that are retrieved at least, so that a report shows what came instead."""
 
 
 @component("evaluator/paired")
 class PairedEvaluator:
-    """Asks the assistant of `blueprint` the same cases with both models, and compares case by case.
+    """Asks the assistant of `blueprint` the same cases with both models, and compares case by case. An
+    embedder may be judged by what is retrieved with it, too.
 
     `better` are metrics of that blueprint which a candidate must be proven to raise; `not_worse` gives
     for others the loss that is still borne (0.02: two points). Proven means: the 95 % interval of the
@@ -79,17 +82,17 @@ class PairedEvaluator:
         progress: Progress | None = None,
         stop: threading.Event | None = None,
     ) -> GateVerdict | None:
-        metrics = [self._metric(name) for name in (*self._better, *self._not_worse)]
-        cases = {metric.data or "": self._chosen(metric.data or "") for metric, _ in metrics}
-        total = sum(map(len, cases.values()))
+        metrics = self._metrics(candidate.kind)
+        works = {metric.name: self._work(metric, measure) for metric, measure in metrics}
+        cases = {work: self._chosen(work.data) for work in works.values()}
         sides = []
         for name, model in (("candidate", candidate), ("current", None)):
-            named = journal_name(self._file, model, cases, production=self._serves())
+            named = journal_name(self._file, model, cases, production=self._serves(candidate.kind))
             journal = self._folder / f"{named}.jsonl"
 
-            def tell(done: int, stage: str = name) -> None:
+            def tell(stage: str, done: int, of: int, name: str = name) -> None:
                 if progress is not None:
-                    progress(f"evaluate {stage}", done, total)
+                    progress(stage or f"evaluate {name}", done, of)
 
             outcomes = outcomes_of(
                 self._file, model, cases, journal=journal, tell=tell, stop=stop or threading.Event()
@@ -99,12 +102,13 @@ class PairedEvaluator:
             sides.append(outcomes)
         ours, theirs = sides
         measures = [
-            self._measured(metric, measure, cases[metric.data or ""], ours, theirs)
+            self._measured(metric, measure, cases[work], ours[work], theirs[work])
             for metric, measure in metrics
+            for work in (works[metric.name],)
         ]
         reasons = tuple(_reason(measure) for measure in measures if not measure.passed)
-        first, data = metrics[0][1], metrics[0][0].data or ""
-        advice = _advice(first, cases[data], ours[data]) if reasons else ()
+        first = works[metrics[0][0].name]
+        advice = _advice(metrics[0][1], cases[first], ours[first]) if reasons else ()
         return GateVerdict(not reasons, tuple(measures), reasons, advice)
 
     @cached_property
@@ -116,7 +120,10 @@ class PairedEvaluator:
         """Files of the data sets that are there, by name."""
         return {each.name: each.path for each in self._blueprint.evaluation.datasets if each.path}
 
-    def _metric(self, name: str) -> tuple[EvaluationMetric, MeasureRef]:
+    def _metrics(self, kind: ModelKind) -> list[tuple[EvaluationMetric, MeasureRef]]:
+        return [self._metric(name, kind) for name in (*self._better, *self._not_worse)]
+
+    def _metric(self, name: str, kind: ModelKind) -> tuple[EvaluationMetric, MeasureRef]:
         known = {metric.name: metric for metric in self._blueprint.evaluation.metrics}
         if name not in known:
             close = nearest(name, list(known))
@@ -126,31 +133,36 @@ class PairedEvaluator:
             )
         metric = known[name]
         measure = parse_measure(metric.measure) if metric.measure and metric.data else None
-        if measure is None or measure.measure.source == "retrieval" or task_of(measure) != "answer":
+        if measure is None or (task_of(measure) == "retrieve" and kind != "embedder"):
             raise UserError(
                 f"the metric {name!r} of {self._file} cannot judge a model.",
-                hint="Name one that measures answers to a data set, as accuracy.command.",
+                hint="Name one that measures answers to a data set, as accuracy.command; or, where an "
+                "embedder is trained, what is retrieved.",
             )
         return metric, measure
+
+    def _work(self, metric: EvaluationMetric, measure: MeasureRef) -> Work:
+        if task_of(measure) == "retrieve":
+            return Work(metric.data or "", "retrieve", max(measure.cutoff or 0, _DEPTH))
+        return Work(metric.data or "", "answer")
 
     def _measured(
         self,
         metric: EvaluationMetric,
         measure: MeasureRef,
         cases: Sequence[Case],
-        ours: Mapping[str, Mapping[str, Outcome]],
-        theirs: Mapping[str, Mapping[str, Outcome]],
+        ours: Mapping[str, Outcome],
+        theirs: Mapping[str, Outcome],
     ) -> GateMeasure:
-        data = metric.data or ""
-        mine = score_cases(measure, cases, ours[data]).by_case
-        other = score_cases(measure, cases, theirs[data]).by_case
+        mine = score_cases(measure, cases, ours).by_case
+        other = score_cases(measure, cases, theirs).by_case
         found = compared("current", mine, other, cases)
         better = metric.name in self._better
         borne = 0.0 if better else self._not_worse[metric.name]
         shared = [case for case in mine if case in other]
         return GateMeasure(
             metric=metric.name,
-            data_set=data,
+            data_set=metric.data or "",
             rule="better" if better else f"not worse by more than {borne:g}",
             candidate=sum(mine[case] for case in shared) / len(shared),
             current=found.value,
@@ -174,10 +186,11 @@ class PairedEvaluator:
     def _read(self, name: str) -> tuple[Case, ...]:
         return tuple(read_cases(self._file.parent / self._data[name]))
 
-    def _serves(self) -> str | None:
-        """What the assistant's generator serves now, where it is one that can change."""
+    def _serves(self, kind: ModelKind) -> str | None:
+        """What the assistant's generator or embedder serves now, where it is one that can change."""
+        use = "embedder/registry" if kind == "embedder" else "generator/registry"
         for each in self._blueprint.components:
-            if each.use == "generator/registry":
+            if each.use == use:
                 reference = self._file.parent / str(each.config["registry"]) / "production"
                 return reference.read_text(encoding="utf-8").strip() if reference.is_file() else None
         return None

@@ -23,7 +23,9 @@ from asbuilt.lineage import (
     PreparedData,
     TrainedModel,
     TrainingProgress,
+    VectorProof,
 )
+from asbuilt.model_registry import MODEL_FILES
 from asbuilt.pipeline.runs import write_durably
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
@@ -37,18 +39,17 @@ from asbuilt.roles import (
     Trainer,
 )
 from asbuilt.training.data_files import read_data, write_data
-from asbuilt.training.export import exported
-from asbuilt.training.gguf_base import full_precision_gguf
-from asbuilt.training.proof import prove
+from asbuilt.training.export import Precision, exported, proven
 from asbuilt.training.run_folder import metrics_of
 
 __all__ = ["GatedPipeline"]
 
-_PROOF_TOKENS = 80
-"""Enough for short replies to end, which has to be proven too."""
 _TRAINING = ("accelerate", "datasets", "gguf", "peft", "safetensors", "torch", "transformers", "trl")
 _REGISTERED = "registered.json"
 _ROWS = ("data-card.json", "train.jsonl", "validation.jsonl")
+
+
+Proof = ExportProof | VectorProof
 
 
 class _StoppedError(Exception):
@@ -60,9 +61,10 @@ class GatedPipeline:
     """Trains a model and has it serve only if the evaluator proves it better.
 
     `export` is what is served: the LoRA "adapter" on the model that the training started from, or all
-    weights "merged" and stored with `precision`. Before it is judged, the exported model is proven
-    against the trained one on `proof_prompts` prompts of the validation rows: at least the share
-    `proof_required` of the replies must have the same tokens. `name` is the model's in the registry.
+    weights "merged" and stored with `precision`; an embedder is always served as a graph of its own. Before
+    it is judged, the exported model is proven against the trained one on `proof_prompts` of the validation
+    rows: at least the share `proof_required` of the replies must have the same tokens, or of an embedder's
+    vectors the same direction. `name` is the model's in the registry.
     When the gate refuses, ``asbuilt train --iterate`` tries the settings of `grid`, for
     `budget_minutes` at most.
     """
@@ -78,7 +80,7 @@ class GatedPipeline:
         deployment: Deployment,
         name: str,
         export: Literal["adapter", "merged"] = "adapter",
-        precision: Literal["f32", "f16", "q8_0"] = "f16",
+        precision: Precision | None = None,
         proof_prompts: int = 20,
         proof_required: float = 0.99,
         grid: Mapping[str, Sequence[float | str]] | None = None,
@@ -181,23 +183,25 @@ class GatedPipeline:
                 f"training needs {error.name}.", hint='pip install "asbuilt[training]"'
             ) from error
 
-    def _proof(self, trained: TrainedModel, model: ExportedModel, data: PreparedData) -> ExportProof:
+    def _proof(self, trained: TrainedModel, model: ExportedModel, data: PreparedData) -> Proof:
         rows = (*data.validation, *data.train)[: self._proof_prompts]
-        prompts = [row.messages[:-1] for row in rows]
-        if model.kind == "adapter":  # on its base in full precision the export alone is judged
-            model = replace(model, base=full_precision_gguf(trained.base))
-        return prove(trained, model, prompts, required=self._proof_required, max_tokens=_PROOF_TOKENS)
+        return proven(trained, model, rows, required=self._proof_required)
 
     def _registered(
         self,
         trained: TrainedModel,
         model: ExportedModel,
-        proof: ExportProof,
+        proof: Proof,
         verdict: GateVerdict,
         rows: Path,
     ) -> Manifest:
-        weights = "adapter.gguf" if model.kind == "adapter" else "model.gguf"
-        files: dict[str, Path | bytes] = {weights: model.file, "template.jinja": trained.template.encode()}
+        files: dict[str, Path | bytes] = {MODEL_FILES[model.kind]: model.file}
+        if model.kind == "embedder":
+            files |= {each.name: each for each in model.file.parent.glob("*.json")}
+            base_digest = trained.base_digest
+        else:
+            files["template.jinja"] = trained.template.encode()
+            base_digest = _file_digest(find_model(trained.base))
         files |= {name: rows / name for name in _ROWS}
         files["loss.svg"] = trained.folder.parent / "loss.svg"
         metrics = {measure.metric: measure.candidate for measure in verdict.measures}
@@ -210,7 +214,7 @@ class GatedPipeline:
             name=self._name,
             kind=model.kind,
             base=trained.base,
-            base_digest=_file_digest(find_model(trained.base)),
+            base_digest=base_digest,
             recipe=trained.recipe,
             settings={**trained.settings, "versions": dict(trained.versions)},
             metrics=metrics,

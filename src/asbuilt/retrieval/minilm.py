@@ -87,7 +87,7 @@ class MiniLMEmbedder:
 
     def open(self) -> None:
         """Build the graph if the cache lacks it, and load it."""
-        from asbuilt.retrieval.minilm_graph import GRAPH_RECIPE
+        from asbuilt.retrieval.bert_graph import GRAPH_RECIPE
 
         folder = (self._cache or _default_cache()) / f"minilm-l6-{MINILM_SHA256[:12]}-{GRAPH_RECIPE}"
         file = folder / f"{self._precision}.onnx"
@@ -109,7 +109,7 @@ class MiniLMEmbedder:
         """Verify the weights, write both graphs aside, check that they agree, and move them in place."""
         from safetensors.numpy import load_file
 
-        from asbuilt.retrieval.minilm_graph import build_graph, quantize
+        from asbuilt.retrieval.bert_graph import build_graph, quantize
 
         weights = minilm_folder() / "model.safetensors"
         digest = sha256_of(weights)

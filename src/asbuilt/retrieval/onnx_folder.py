@@ -1,9 +1,9 @@
-"""An embedder from a local folder with an ONNX export and its tokenizer."""
+"""Embedders from files: an ONNX export with its tokenizer, and what sentence-transformers says of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,53 +17,58 @@ from asbuilt.types import Matrix
 if TYPE_CHECKING:
     from asbuilt.retrieval.onnx_encoder import OnnxEncoder, Pooling
 
-__all__ = ["OnnxFolderEmbedder", "model_file"]
+__all__ = [
+    "LENGTH_FILE",
+    "PROMPTS_FILE",
+    "FileEmbedder",
+    "OnnxFolderEmbedder",
+    "model_file",
+    "stated_pooling",
+]
 
+LENGTH_FILE = "sentence_bert_config.json"
+PROMPTS_FILE = "config_sentence_transformers.json"
 _MODEL_FILES = ("model.onnx", "onnx/model.onnx")
+_MAX_TOKENS = 256
+_MAX_STATED = 512
+
+Find = Callable[[str], Path | None]
+"""A file by the name that it has in a model folder; None where there is none."""
 
 
-@component("embedder/onnx")
-class OnnxFolderEmbedder:
-    """Any sentence-transformers model that was exported to ONNX.
+class FileEmbedder:
+    """An ONNX graph with its tokenizer, wherever its files are.
 
-    `folder` holds `model.onnx` (or `onnx/model.onnx`) and `tokenizer.json`. `pooling` "auto" reads
-    `1_Pooling/config.json` and otherwise takes the mean; a graph whose output is already one
-    vector a text is not pooled. Some models want a prefix before questions or passages.
+    What is None is as the files of sentence-transformers say, else 256 tokens, the mean, and no prefix.
     """
 
     def __init__(
         self,
+        find: Find,
         *,
-        folder_path: Path,
-        max_tokens: int = 256,
+        graph: Callable[[], Path],
+        digest: Callable[[], str],
+        max_tokens: int | None = None,
         pooling: Literal["auto", "mean", "cls"] = "auto",
-        query_prefix: str = "",
-        passage_prefix: str = "",
+        query_prefix: str | None = None,
+        passage_prefix: str | None = None,
         threads: int | None = None,
     ) -> None:
-        if max_tokens < 8:
+        if max_tokens is not None and max_tokens < 8:
             raise UserError(f"max_tokens {max_tokens!r} is less than 8.")
-        self._folder = folder_path
-        self._max_tokens = max_tokens
+        self._find = find
+        self._graph = graph
+        self._digest = digest
+        self._given_tokens = max_tokens
         self._pooling = pooling
-        self._prefixes = {"query": query_prefix, "passage": passage_prefix}
+        self._given_prefixes = {"query": query_prefix, "passage": passage_prefix}
         self._threads = threads
         self._encoder: OnnxEncoder | None = None
         self._dim = 0
 
-    @staticmethod
-    def demand(config: Mapping[str, Any], assumed: Assumptions) -> Demand:  # noqa: ARG004
-        """See `asbuilt.resources.demand`. The length of the vectors is the hidden size in `config.json`."""
-        folder: Path = config["folder_path"]
-        facts = folder / "config.json"
-        dim = json.loads(facts.read_text(encoding="utf-8")).get("hidden_size", 0) if facts.is_file() else 0
-        return folder_demand(model_file(folder), dim=dim)
-
     @property
     def model_id(self) -> str:
-        digest = sha256_of(model_file(self._folder))[:12]
-        prefix = self._prefixes["passage"]
-        return f"onnx/{self._folder.name}@{digest}/{self._pooling}/{self._max_tokens}/{prefix}"
+        return f"onnx@{self._digest()[:12]}/{self._pooling}/{self._max_tokens}/{self._prefix('passage')}"
 
     @property
     def dim(self) -> int:
@@ -75,12 +80,13 @@ class OnnxFolderEmbedder:
 
         from asbuilt.retrieval.onnx_encoder import OnnxEncoder, open_session
 
-        file = model_file(self._folder)
-        tokenizer_file = self._folder / "tokenizer.json"
-        if not tokenizer_file.is_file():
-            raise NotFoundError(f"{tokenizer_file} does not exist.")
+        file = self._graph()
+        tokenizer_file = self._find("tokenizer.json")
+        if tokenizer_file is None:
+            raise NotFoundError(f"{file} has no tokenizer.json beside it.")
         session = open_session(file, threads=self._threads)
-        pooling: Pooling = "none" if len(session.get_outputs()[0].shape) == 2 else self._pooling_of_folder()
+        whole = len(session.get_outputs()[0].shape) == 2
+        pooling: Pooling = "none" if whole else self._stated_pooling()
         tokenizer = Tokenizer.from_file(str(tokenizer_file))
         self._encoder = OnnxEncoder(session, tokenizer, max_tokens=self._max_tokens, pooling=pooling)
         self._dim = self._encoder.dim
@@ -92,17 +98,83 @@ class OnnxFolderEmbedder:
     def embed(self, texts: Sequence[str], *, kind: Literal["passage", "query"] = "passage") -> Matrix:
         if self._encoder is None:
             raise BugError("embed() before open().")
-        prefix = self._prefixes[kind]
+        prefix = self._prefix(kind)
         return self._encoder.encode([prefix + text for text in texts] if prefix else texts)
 
-    def _pooling_of_folder(self) -> Pooling:
-        if self._pooling != "auto":
-            return self._pooling
-        file = self._folder / "1_Pooling" / "config.json"
-        if not file.is_file():
-            return "mean"
-        config = json.loads(file.read_text(encoding="utf-8"))
-        return "cls" if config.get("pooling_mode_cls_token") else "mean"
+    @property
+    def _max_tokens(self) -> int:
+        if self._given_tokens is not None:
+            return self._given_tokens
+        return min(int(self._stated(LENGTH_FILE).get("max_seq_length") or _MAX_TOKENS), _MAX_STATED)
+
+    def _prefix(self, kind: Literal["passage", "query"]) -> str:
+        if (given := self._given_prefixes[kind]) is not None:
+            return given
+        prompts = self._stated(PROMPTS_FILE).get("prompts") or {}
+        return str(prompts.get(kind) or (prompts.get("document") if kind == "passage" else "") or "")
+
+    def _stated(self, name: str) -> dict[str, Any]:
+        file = self._find(name)
+        found = {} if file is None else json.loads(file.read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else {}
+
+    def _stated_pooling(self) -> Pooling:
+        return _pooling_in(self._find("1_Pooling/config.json")) if self._pooling == "auto" else self._pooling
+
+
+@component("embedder/onnx")
+class OnnxFolderEmbedder(FileEmbedder):
+    """Any sentence-transformers model that was exported to ONNX.
+
+    `folder_path` holds `model.onnx` (or `onnx/model.onnx`) and `tokenizer.json`. `pooling` "auto" reads
+    `1_Pooling/config.json` and otherwise takes the mean; a graph whose output is already one
+    vector a text is not pooled. Some models want a prefix before questions or passages. `max_tokens` and
+    prefixes that are not given are what the folder says, else 256 and none.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder_path: Path,
+        max_tokens: int | None = None,
+        pooling: Literal["auto", "mean", "cls"] = "auto",
+        query_prefix: str | None = None,
+        passage_prefix: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__(
+            lambda name: _file_in(folder_path, name),
+            graph=lambda: model_file(folder_path),
+            digest=lambda: sha256_of(model_file(folder_path)),
+            max_tokens=max_tokens,
+            pooling=pooling,
+            query_prefix=query_prefix,
+            passage_prefix=passage_prefix,
+            threads=threads,
+        )
+
+    @staticmethod
+    def demand(config: Mapping[str, Any], assumed: Assumptions) -> Demand:  # noqa: ARG004
+        """See `asbuilt.resources.demand`. The length of the vectors is the hidden size in `config.json`."""
+        folder: Path = config["folder_path"]
+        facts = folder / "config.json"
+        dim = json.loads(facts.read_text(encoding="utf-8")).get("hidden_size", 0) if facts.is_file() else 0
+        return folder_demand(model_file(folder), dim=dim)
+
+
+def stated_pooling(folder: Path) -> Literal["mean", "cls"]:
+    """What sentence-transformers wrote into a model folder; without it, the mean."""
+    return _pooling_in(_file_in(folder, "1_Pooling/config.json"))
+
+
+def _pooling_in(file: Path | None) -> Literal["mean", "cls"]:
+    config = {} if file is None else json.loads(file.read_text(encoding="utf-8"))
+    return "cls" if config.get("pooling_mode_cls_token") else "mean"
+
+
+def _file_in(folder: Path, name: str) -> Path | None:
+    file = folder / name
+    return file if file.is_file() else None
 
 
 def model_file(folder: Path) -> Path:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from asbuilt.training.recipes.dpo import DpoConfig
     from asbuilt.training.recipes.sft import SftConfig
 
-__all__ = ["refuse_what_cannot_fit", "training_bytes"]
+__all__ = ["CPU_RUNTIME_BYTES", "refuse_above_free", "refuse_what_cannot_fit", "training_bytes"]
 
 _GIB = 2**30
 _WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -68,12 +68,22 @@ def refuse_what_cannot_fit(
     folder: Path, config: SftConfig | DpoConfig, *, longest: int, learnt: int, gpu: bool
 ) -> None:
     """Raises LimitError where the training would take more memory than is free."""
-    needed, free = training_bytes(folder, config, longest=longest, learnt=learnt, gpu=gpu), _free_bytes(gpu)
+    refuse_above_free(
+        training_bytes(folder, config, longest=longest, learnt=learnt, gpu=gpu),
+        gpu=gpu,
+        what=f"{config.micro_batch} rows of up to {longest} tokens at once",
+        hint="Take micro_batch: 1, checkpointing: true, a smaller max_tokens, or method: lora.",
+    )
+
+
+def refuse_above_free(needed: int, *, gpu: bool, what: str, hint: str) -> None:
+    """Raises LimitError where `needed` bytes, for `what`, are more than are free."""
+    free = _free_bytes(gpu)
     if needed > free:
         raise LimitError(
             f"the training would take about {needed / _GIB:.1f} GiB, and {free / _GIB:.1f} GiB are free: "
-            f"{config.micro_batch} rows of up to {longest} tokens at once.",
-            hint="Take micro_batch: 1, checkpointing: true, a smaller max_tokens, or method: lora.",
+            f"{what}.",
+            hint=hint,
         )
 
 

@@ -9,7 +9,7 @@ import os
 
 from asbuilt.errors import UserError
 
-__all__ = ["is_first_process", "micro_batches", "wait_for_all"]
+__all__ = ["is_first_process", "micro_batches", "rows_of_each", "wait_for_all"]
 
 
 def is_first_process() -> bool:
@@ -28,6 +28,18 @@ def micro_batches(batch: int, *, micro_batch: int) -> int:
             hint=f"Take a multiple of {micro_batch * processes} for batch.",
         )
     return times
+
+
+def rows_of_each(batch: int) -> int:
+    """How many of a step's `batch` rows each process takes. Raises UserError where that does not come out
+    even."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if batch % processes:
+        raise UserError(
+            f"batch is {batch}, which {processes} processes do not divide.",
+            hint=f"Take a multiple of {processes} for batch.",
+        )
+    return batch // processes
 
 
 def wait_for_all() -> None:

@@ -19,12 +19,12 @@ from dataclasses import asdict, replace
 from hashlib import file_digest
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from asbuilt.errors import BugError, StorageError, UserError
-from asbuilt.lineage import TrainedModel
+from asbuilt.lineage import TrainedMethod, TrainedModel
 from asbuilt.training.processes import is_first_process, wait_for_all
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class RunFolder:
         *,
         save: Callable[[str], object],
         recipe: str,
-        method: Literal["lora", "full"],
+        method: TrainedMethod,
         base: str,
         base_folder: Path,
         template: str,
@@ -124,7 +124,7 @@ class RunFolder:
         self,
         save: Callable[[str], object],
         recipe: str,
-        method: Literal["lora", "full"],
+        method: TrainedMethod,
         base: str,
         base_folder: Path,
         template: str,

@@ -12,11 +12,13 @@ from asbuilt.generation.models import STARTER
 from asbuilt.lineage import PreparedData, TrainedModel, TrainingProgress
 from asbuilt.registry import component, nearest
 from asbuilt.resources.demand import holds_nothing
-from asbuilt.training.recipes import dpo, sft
+from asbuilt.training.embedder_base import EMBEDDER
+from asbuilt.training.recipes import dpo, embedding, sft
 from asbuilt.training.recipes.dpo import DpoConfig
+from asbuilt.training.recipes.embedding import EmbeddingConfig
 from asbuilt.training.recipes.sft import LINEAR, SftConfig
 
-__all__ = ["DpoTrainer", "SftTrainer"]
+__all__ = ["DpoTrainer", "EmbeddingTrainer", "SftTrainer"]
 
 
 @component("trainer/sft")
@@ -150,7 +152,65 @@ class DpoTrainer:
         )
 
 
-def _refuse_unknown(settings: Mapping[str, Any], config: type[SftConfig | DpoConfig], name: str) -> None:
+@component("trainer/embedding")
+class EmbeddingTrainer:
+    """Fine-tuning of a sentence embedder by the recipe `asbuilt.training.recipes.embedding`, whose
+    EmbeddingConfig says what each setting means."""
+
+    def __init__(
+        self,
+        *,
+        base: str = EMBEDDER,
+        temperature: float = 0.05,
+        learning_rate: float = 2e-5,
+        epochs: float = 1.0,
+        max_steps: int | None = None,
+        batch: int = 32,
+        max_tokens: int = 128,
+        query_prefix: str = "",
+        passage_prefix: str = "",
+        check_every: int = 25,
+        patience: int | None = 3,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        self._settings: dict[str, Any] = {
+            "base": base,
+            "temperature": temperature,
+            "learning_rate": learning_rate,
+            "epochs": epochs,
+            "max_steps": max_steps,
+            "batch": batch,
+            "max_tokens": max_tokens,
+            "query_prefix": query_prefix,
+            "passage_prefix": passage_prefix,
+            "check_every": check_every,
+            "patience": patience,
+            "seed": seed,
+            "threads": threads,
+        }
+        EmbeddingConfig(data="", folder="", **self._settings)  # wrong settings are told now
+
+    demand = staticmethod(holds_nothing)  # the recipe plans its memory itself, with the data at hand
+
+    def with_settings(self, settings: Mapping[str, Any]) -> EmbeddingTrainer:
+        _refuse_unknown(settings, EmbeddingConfig, "trainer/embedding")
+        return EmbeddingTrainer(**{**self._settings, **settings})
+
+    def train(
+        self,
+        data: PreparedData,
+        folder: Path,
+        *,
+        progress: Callable[[TrainingProgress], None] = lambda _: None,
+    ) -> TrainedModel:
+        config = EmbeddingConfig(data="", folder=str(folder), **self._settings)
+        return embedding.main(config, data=data, progress=progress)
+
+
+def _refuse_unknown(
+    settings: Mapping[str, Any], config: type[SftConfig | DpoConfig | EmbeddingConfig], name: str
+) -> None:
     known = [each.name for each in fields(config) if each.name not in ("data", "folder")]
     for setting in settings:
         if setting not in known:

@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 as a fused ONNX graph, built from its published weights.
+"""A BERT sentence encoder, all-MiniLM-L6-v2 among them, as a fused ONNX graph built from its weights.
 
 The graph that exporters write computes the same numbers with about ten times the nodes. Here
 attention, residual plus layer normalisation, and bias plus GELU are one operator each (ONNX
@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -24,8 +24,6 @@ __all__ = ["GRAPH_RECIPE", "build_graph", "quantize"]
 GRAPH_RECIPE = "fused-1"
 """Changes when the graph or its quantisation does, so that derived files are made again."""
 
-_LAYERS, _HEADS, _WIDTH = 6, 12, 384
-_LAYER_NORM_EPSILON = 1e-12
 _FUSED = "com.microsoft"
 _OPSET, _IR_VERSION = 17, 9
 
@@ -33,9 +31,11 @@ _Weights = Mapping[str, NDArray[np.float32]]
 
 
 class _Graph:
-    """Nodes and initialisers as they are added."""
+    """Nodes and initialisers as they are added, and what the weights do not say of the model."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, heads: int, epsilon: float) -> None:
+        self.heads = heads
+        self.epsilon = epsilon
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
 
@@ -52,24 +52,36 @@ class _Graph:
         return outputs[0]
 
 
-def build_graph(weights: _Weights, file: Path) -> None:
+def build_graph(
+    weights: _Weights,
+    file: Path,
+    *,
+    name: str = "all-MiniLM-L6-v2",
+    heads: int = 12,
+    epsilon: float = 1e-12,
+    pooling: Literal["mean", "cls"] = "mean",
+) -> None:
     """Write the float32 graph: input_ids and attention_mask, int32 (batch, tokens) -> embedding,
-    float32 (batch, 384), rows of length 1.
+    float32 (batch, width), rows of length 1.
 
-    `weights` are the tensors of the model's `model.safetensors`.
+    `weights` are the tensors of the model's `model.safetensors`, `heads` and `epsilon` (of layer
+    normalisation) what its `config.json` says; the defaults are those of MiniLM.
     """
-    graph = _Graph()
+    graph = _Graph(heads=heads, epsilon=epsilon)
     hidden = _embeddings(graph, weights)
-    for layer in range(_LAYERS):
+    layer = 0
+    while f"encoder.layer.{layer}.output.dense.weight" in weights:
         hidden = _layer(graph, weights, layer, hidden)
-    _pool(graph, hidden)
+        layer += 1
+    width = weights["embeddings.LayerNorm.weight"].shape[0]
+    (_mean if pooling == "mean" else _first)(graph, hidden)
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.INT32, ["batch", "tokens"])
         for name in ("input_ids", "attention_mask")
     ]
-    outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", _WIDTH])]
+    outputs = [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", width])]
     model = helper.make_model(
-        helper.make_graph(graph.nodes, "all-MiniLM-L6-v2", inputs, outputs, graph.initializers),
+        helper.make_graph(graph.nodes, name, inputs, outputs, graph.initializers),
         opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(_FUSED, 1)],
     )
     model.ir_version = _IR_VERSION
@@ -111,7 +123,7 @@ def _embeddings(graph: _Graph, weights: _Weights) -> str:
         ["input_ids", "", words, positions, "", scale, shift, "attention_mask"],
         ["hidden_0", "mask_index"],
         fused=True,
-        epsilon=_LAYER_NORM_EPSILON,
+        epsilon=graph.epsilon,
     )
 
 
@@ -132,7 +144,7 @@ def _layer(graph: _Graph, weights: _Weights, layer: int, hidden: str) -> str:
             vector(f"{block}.LayerNorm.bias"),
             vector(f"{block}.dense.bias"),
         ]
-        return graph.node("SkipLayerNormalization", inputs, [output], fused=True, epsilon=_LAYER_NORM_EPSILON)
+        return graph.node("SkipLayerNormalization", inputs, [output], fused=True, epsilon=graph.epsilon)
 
     parts = [f"encoder.layer.{layer}.attention.self.{part}" for part in ("query", "key", "value")]
     qkv = graph.weight(
@@ -144,7 +156,7 @@ def _layer(graph: _Graph, weights: _Weights, layer: int, hidden: str) -> str:
         [hidden, qkv, qkv_bias, "mask_index"],
         [f"attended_{layer}"],
         fused=True,
-        num_heads=_HEADS,
+        num_heads=graph.heads,
     )
     projected = graph.node("MatMul", [attended, matrix("attention.output.dense")], [f"projected_{layer}"])
     middle = residual(projected, "attention.output", hidden, f"middle_{layer}")
@@ -156,7 +168,18 @@ def _layer(graph: _Graph, weights: _Weights, layer: int, hidden: str) -> str:
     return residual(narrowed, "output", middle, f"hidden_{layer + 1}")
 
 
-def _pool(graph: _Graph, hidden: str) -> None:
+def _first(graph: _Graph, hidden: str) -> None:
+    """The state of the first token, made length 1."""
+    at, axis = (
+        graph.weight("place_0", np.array([0], np.int64)),
+        graph.weight("axis_1", np.array([1], np.int64)),
+    )
+    row = graph.node("Gather", [hidden, at], ["row"], axis=1)  # (batch, 1, width)
+    flat = graph.node("Squeeze", [row, axis], ["flat"])
+    graph.node("LpNormalization", [flat], ["embedding"], axis=1, p=2)
+
+
+def _mean(graph: _Graph, hidden: str) -> None:
     """Mean over the tokens that are no padding, then length 1: the division by their number cancels."""
     axis = graph.weight("axis_1", np.array([1], np.int64))
     mask = graph.node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT)
