@@ -13,14 +13,14 @@ __all__ = ["embedder_training_bytes", "refuse_what_cannot_fit"]
 def embedder_training_bytes(folder: Path, *, rows: int, longest: int) -> int:
     """Peak memory of a step with `rows` texts of `longest` tokens, in float32, the runtime's included.
 
-    Weight, gradient and two moments of AdamW; a token leaves 18 hidden sizes' worth of elements a layer, and
+    Weight, gradient and two moments of AdamW; a token leaves 20 hidden sizes' worth of elements a layer, and
     a pair of tokens two elements a head (scores and what dropout leaves of them).
     """
     stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     hidden, layers = int(stated["hidden_size"]), int(stated["num_hidden_layers"])
     heads = int(stated["num_attention_heads"])
-    activations = 4 * rows * longest * layers * (18 * hidden + 2 * heads * longest)
+    activations = 4 * rows * longest * layers * (20 * hidden + 2 * heads * longest)
     return 4 * weights + activations + CPU_RUNTIME_BYTES
 
 
