@@ -43,6 +43,7 @@ from asbuilt.extraction.schema import load_schema
 from asbuilt.extraction.values import conventions_of, parse
 from asbuilt.fields import PagedDocument
 from asbuilt.pages import Box, PageLayout
+from asbuilt.retrieval.minilm import MiniLMEmbedder
 
 SCHEMAS = Path(__file__).parent.parent / "examples" / "documents" / "schemas"
 WITH_SCHEMA = ("invoice", "receipt", "form", "contract")
@@ -51,7 +52,8 @@ WITH_SCHEMA = ("invoice", "receipt", "form", "contract")
 class Figures:
     """Means by (what, route), and the labels that confidences are judged by."""
 
-    def __init__(self) -> None:
+    def __init__(self, extractor: LayoutExtractor) -> None:
+        self.extractor = extractor
         self.values: dict[tuple[str, str], list[float]] = defaultdict(list)
         self.labels: dict[str, list[tuple[float, bool]]] = defaultdict(list)
         self.signals: list[tuple[dict[str, float], bool]] = []
@@ -97,7 +99,7 @@ def judge_reading(figures: Figures, route: str, made: Made, pages: list[PageLayo
 def judge_fields(figures: Figures, route: str, made: Made, pages: list[PageLayout]) -> None:
     schema = load_schema(SCHEMAS / f"{made.kind}.json")
     document = PagedDocument(made.name, "", tuple(pages))
-    extraction = extract(document, schema, extractors=[LayoutExtractor()])
+    extraction = extract(document, schema, extractors=[figures.extractor])
     truth = made.truth
     places = placed(made, pages)
     found = {value.path: value for value in extraction.values if value.status != "not_found"}
@@ -194,6 +196,7 @@ def main() -> None:
     options.add_argument("--kinds", default=",".join(KINDS))
     options.add_argument("--routes", default="text,clean,scan")
     options.add_argument("--peers", default="rapidocr,tesseract", help="none: leave them out")
+    options.add_argument("--no-meanings", dest="meanings", action="store_false", help="without an embedder")
     options.add_argument("--fit", action="store_true")
     options.add_argument("--misses", action="store_true", help="of the building set only")
     asked = options.parse_args()
@@ -202,7 +205,10 @@ def main() -> None:
         from rapidocr import RapidOCR
 
         peers["rapidocr"] = RapidOCR(params={"Global.log_level": "critical"})
-    figures = Figures()
+    embedder = MiniLMEmbedder(threads=1) if asked.meanings else None
+    if embedder is not None:
+        embedder.open()
+    figures = Figures(LayoutExtractor(embedder=embedder))
     reader = PdfReader()
     seeds = range(asked.n) if asked.set == "building" else range(1000, 1000 + asked.n)
     for layout in BUILDING if asked.set == "building" else MEASURING:

@@ -24,7 +24,9 @@ ASSISTANT = HERE.parent / "aws-assistant"
 SALT = "asbuilt-training-1"
 
 
-def _unseen(found: Iterable[Mapping[str, Any]], *, evaluation: str, rows: int, letter: str) -> list[dict[str, Any]]:
+def _unseen(
+    found: Iterable[Mapping[str, Any]], *, evaluation: str, rows: int, letter: str
+) -> list[dict[str, Any]]:
     """At most `rows` of the cases, by page, without those whose page the file `evaluation` asks about."""
     evaluated = {
         document

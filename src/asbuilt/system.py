@@ -230,7 +230,7 @@ class System:
         )
 
     def _extractor_recipe(self) -> tuple[str, ...]:
-        named = (*self.names_of("extractor"), *self.names_of("generator"))
+        named = (*self.names_of("extractor"), *self.names_of("generator"), *self.names_of("embedder"))
         drawn = [self.blueprint.component(name) for name in named]
         return tuple(f"{each.use} {sorted(each.config.items())}" for each in drawn) or (_EXTRACTOR,)
 

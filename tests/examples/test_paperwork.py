@@ -47,7 +47,7 @@ def test_what_is_measured_on_differs_from_what_it_was_built_with() -> None:
     for layout in MEASURING:
         assert (layout.font, layout.size) not in {(each.font, each.size) for each in BUILDING}
         assert layout.source
-        assert len(words(layout) & built) < len(words(layout)) / 2
+        assert not words(layout) <= built
         for known in BUILDING:
             assert (layout.date, layout.money) != (known.date, known.money)
             assert {layout.label(name) for name in ("number", "date", "due", "net", "tax", "total")} != {

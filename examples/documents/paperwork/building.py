@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from paperwork.issuers import ISSUERS
 from paperwork.layouts import COURIER, HELVETICA, TIMES, Layout, labelled
 
 __all__ = ["BUILDING"]
 
-BUILDING = (
+_INVENTED = (
     Layout(
         "plain",
         *HELVETICA,
@@ -189,3 +190,5 @@ BUILDING = (
         colon=False,
     ),
 )
+
+BUILDING = (*_INVENTED, *ISSUERS)

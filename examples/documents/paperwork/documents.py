@@ -8,6 +8,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+from reportlab.pdfbase.pdfmetrics import stringWidth
+
 from paperwork.layouts import Layout
 from paperwork.records import Record, make_record
 from paperwork.sheet import Align, Made, Sheet
@@ -233,22 +235,26 @@ def _form(record: Record, layout: Layout, seed: int) -> Made:
     ]  # fmt: skip
     y = 120.0
     boxed = layout.rules in ("all", "head")
+    labels = [_label(label, layout) for label, *_ in rows] + [_label(layout.label("accepted"), layout)]
+    split = max(150.0, *(stringWidth(label, layout.font, layout.size) + 12 for label in labels))
     for label, text, key, value in rows:
         if boxed:
-            sheet.box(_LEFT, y - 14, 150, 22)
-            sheet.box(_LEFT + 150, y - 14, 330, 22)
+            sheet.box(_LEFT, y - 14, split, 22)
+            sheet.box(_LEFT + split, y - 14, 480 - split, 22)
             sheet.text(_LEFT + 6, y, label)
             if text:
-                sheet.text(_LEFT + 158, y, text, key=key, value=value)
+                sheet.text(_LEFT + split + 8, y, text, key=key, value=value)
             y += 22
         else:
             sheet.text(_LEFT, y, _label(label, layout))
-            sheet.line(_LEFT + 150, y + 3, _RIGHT, y + 3, 0.5)
+            sheet.line(_LEFT + split, y + 3, _RIGHT, y + 3, 0.5)
             if text:
-                sheet.text(_LEFT + 154, y, text, key=key, value=value)
+                sheet.text(_LEFT + split + 4, y, text, key=key, value=value)
             y += 28
     sheet.text(_LEFT, y + 24, _label(layout.label("accepted"), layout))
-    sheet.text(_LEFT + 154, y + 24, "Yes" if record.agreed else "No", key="accepted", value=record.agreed)
+    sheet.text(
+        _LEFT + split + 4, y + 24, "Yes" if record.agreed else "No", key="accepted", value=record.agreed
+    )
     sheet.text(_LEFT, 700, "Signature")
     sheet.line(_LEFT + 60, 702, 300, 702, 0.5)
     return sheet.made(f"form-{seed}", "form", layout.name, empty)
@@ -281,9 +287,8 @@ def _contract(record: Record, layout: Layout, seed: int) -> Made:
     if has_end:
         rows.insert(4, ("expires", _day(ends, layout), "expires", ends.isoformat()))
     for name, text, key, value in rows:
-        label = layout.label(name)
-        sheet.text(_LEFT, y, _label(label, layout), bold=True)
-        sheet.text(_LEFT + 130, y, text, key=key, value=value)
+        wide = sheet.text(_LEFT, y, _label(layout.label(name), layout), bold=True)
+        sheet.text(_LEFT + max(130, wide + 8), y, text, key=key, value=value)
         y += layout.size * 1.7
     y += 14
     for number, clause in enumerate(_CLAUSES, start=1):

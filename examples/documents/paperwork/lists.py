@@ -17,9 +17,9 @@ def as_markdown() -> str:
         "# Layouts",
         "",
         "Made by `paperwork.lists.as_markdown()`. What reads and extracts was built and tuned with the first",
-        "list; figures are measured on the second, whose invoices have labels of real issuers, as the",
-        "templates of the project invoice2data describe them. `docs/log.md` has figures of the second list",
-        "from before and from after its misses were looked at.",
+        "list; figures are measured on the second. Invoices of the second, and of the second half of the",
+        "first, have labels of real issuers, as the templates of the project invoice2data describe them.",
+        "`docs/log.md` says what was looked at, and when.",
     ]
     for title, layouts in (("Building", BUILDING), ("Measuring", MEASURING)):
         lines += [

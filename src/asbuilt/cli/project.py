@@ -36,6 +36,9 @@ def open_project(blueprint: Path | None) -> System:
         return System.load(blueprint or _DEFAULT)
     drawing = Blueprint(
         system=SystemSpec("documents", "Takes values out of documents"),
-        components=(ComponentSpec("extractor", "Find values by labels and columns", use="extractor/layout"),),
+        components=(
+            ComponentSpec("embedder", "Compare labels by meaning", use="embedder/minilm-l6"),
+            ComponentSpec("extractor", "Find values by labels and columns", use="extractor/layout"),
+        ),
     )
     return System(drawing, folder=Path.cwd())

@@ -14,10 +14,12 @@ from asbuilt.extraction.terms import OTHER_WORDS, also_called
 from asbuilt.fields import Field
 from asbuilt.pages import Box, PageLayout, union
 
-__all__ = ["Anchor", "Segment", "anchors_of", "segments_of"]
+__all__ = ["Anchor", "Segment", "after_hint", "anchors_of", "segments_of"]
 
 _FUZZY = 84.0  # of 100: two letters of twelve read wrong
 _FUZZY_LENGTH = 5
+_EXACT = ("text-layer", "file")
+_OTHER_WORD = 0.75  # what is not misread is rather another word: "Supplies" for "supplier"
 _HEADING = 0.7
 _SUBTOTAL = ("subtotal",)  # written in two words as often
 _MORE_WORDS = 2
@@ -96,7 +98,10 @@ def anchors_of(page: PageLayout, segments: Sequence[Segment], fields: Sequence[F
             if not words:
                 continue
             for at in range(len(tokens) - len(words) + 1):
-                quality = worth * _match(words, [token for _, token, _ in tokens[at : at + len(words)]])
+                there = tokens[at : at + len(words)]
+                quality = worth * _match(words, [token for _, token, _ in there])
+                if quality < worth and page.words[there[0][0]].reader in _EXACT:
+                    quality *= _OTHER_WORD
                 if quality > 0.0:
                     found.append(_anchor(page, segment, tokens, at, field, label, words, quality))
         found += _headings(page, segment, tokens, fields)
@@ -163,8 +168,8 @@ def _match(wanted: Sequence[str], found: Sequence[str]) -> float:
         if want == have:
             qualities.append(1.0)
             continue
-        if min(len(want), len(have)) < _FUZZY_LENGTH:
-            return 0.0
+        if min(len(want), len(have)) < _FUZZY_LENGTH or abs(len(want) - len(have)) > 1:
+            return 0.0  # "supply" is no "supplier" that was misread
         ratio = fuzz.ratio(want, have)
         if ratio < _FUZZY:
             return 0.0
@@ -188,7 +193,7 @@ def _anchor(
     # a colon, or looks like a value, is none of the name.
     before = sum(not token.isdigit() for _, token, _ in tokens[:at])
     after = 0
-    end = _after_hint(page, end, segment.end)
+    end = after_hint(page, end, segment.end)
     if not _ends_label(page.words[end - 1].text):
         for index, token, _ in tokens[at + len(words) :]:
             if index < end:
@@ -204,7 +209,7 @@ def _anchor(
     return Anchor(field, label, first, end, box, quality * share * specific, segment, rest)
 
 
-def _after_hint(page: PageLayout, at: int, end: int) -> int:
+def after_hint(page: PageLayout, at: int, end: int) -> int:
     """Behind what stands in parentheses after a label ("(DD/MM/YYYY)", "(20 %)"), which is no value; a
     number in them may be one ("(030) 2345")."""
     if at < end and page.words[at].text.startswith("("):

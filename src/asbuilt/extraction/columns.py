@@ -23,6 +23,8 @@ _HEADER_ROWS = 3  # that a header may have, where the table marks none
 _COMPUTED = 0.8  # of 1, which is a header in the schema's own words
 _LEFT_OVER = 0.5
 _MOST_COLUMNS = 6
+_PAIR = 2
+_CENT = 0.011
 _MOST_UNKNOWN = 2  # columns that one constraint may find
 
 
@@ -56,10 +58,11 @@ def columns_of(
     conventions: Conventions,
 ) -> Columns | None:
     """What the header names, then what the list's `constraints` leave only one column for in every
-    row, then the one column of words for the one field of words. None where the header names nothing."""
+    row, then the one column of words for the one field of words. Where the header names nothing, two columns
+    of which one adds up; else None."""
     named = _named(page, table, fields)
     if named is None:
-        return None
+        return _summed(page, table, fields, constraints, conventions)
     body = _body(page, table, named.header_rows)
     known = {
         number: column
@@ -69,9 +72,48 @@ def columns_of(
     for constraint in constraints:
         known |= _computed(body, known, fields, constraint, conventions)
         known |= _proven(page, table, named.header_rows, body, known, fields, constraint, conventions)
-    if len(known) >= 2:
+    if len(known) < _PAIR and (summed := _summed(page, table, fields, constraints, conventions)):
+        return summed
+    if len(known) >= _PAIR:
         known |= _left_over(body, known, fields)
     return Columns(known, named.header_rows) if known else None
+
+
+def _summed(
+    page: PageLayout,
+    table: Table,
+    fields: Sequence[Field],
+    constraints: Sequence[Constraint],
+    conventions: Conventions,
+) -> Columns | None:
+    """A column of words and one of numbers, under a header that says nothing known, where the numbers add up
+    to another on the page and a constraint sums one field of the list."""
+    summed = [
+        field for field in fields if any(f"sum({field.path})" in each.expression for each in constraints)
+    ]
+    words = [field for field in fields if field.kind == "string" and field.pattern is None]
+    body = _body(page, table, 1)
+    if len(summed) != 1 or len(words) != 1 or len(body) != _PAIR:
+        return None
+    inside = {index for cell in table.cells for index in range(cell.first, cell.end)}
+    elsewhere = [
+        parsed.value
+        for index, word in enumerate(page.words)
+        if index not in inside and (parsed := parse(summed[0], word.text, conventions)) is not None
+    ]
+    for number in body:
+        [other] = [each for each in body if each != number]
+        values = _numbers(body, number, summed[0], conventions)
+        adds_up = any(abs(sum(values.values()) - each) < _CENT for each in elsewhere)
+        if len(values) == len(body[number]) > 1 and adds_up and _is_words(body[other].values()):
+            return Columns(
+                {
+                    number: Column(summed[0], _COMPUTED, "column that adds up"),
+                    other: Column(words[0], _LEFT_OVER, "the one column of words"),
+                },
+                1,
+            )
+    return None
 
 
 _Body = Mapping[int, Mapping[int, str]]

@@ -10,7 +10,7 @@ from asbuilt.pages import PageLayout
 
 __all__ = ["confidence_of", "signals_of"]
 
-_INTERCEPT = -2.5
+_INTERCEPT = -2.0
 _WEIGHTS: Mapping[str, float] = {
     "score": 3.0,
     "margin": 1.0,

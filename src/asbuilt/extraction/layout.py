@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 from asbuilt.extraction.anchors import Anchor, Segment, anchors_of, segments_of
 from asbuilt.extraction.constraints import parse_constraint
+from asbuilt.extraction.meanings import LabelMeanings
+from asbuilt.extraction.pairing import Option, best_pairs
+from asbuilt.extraction.remainder import computed, only_left
 from asbuilt.extraction.rows import row_candidates
 from asbuilt.extraction.values import Conventions, Parsed, conventions_of, parse
 from asbuilt.fields import Candidate, Field, FieldSchema, PagedDocument
 from asbuilt.pages import Box, PageLayout
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
+from asbuilt.roles import Embedder
 
 __all__ = ["LayoutExtractor"]
 
@@ -21,6 +25,9 @@ _MAX_WORDS = 8  # of a number or date with its units
 _FAR = 14.0  # heights of a line: beyond, a value to the right is another column's
 _BELOW = 3.2  # heights of a line
 _LEAST = 0.3
+_MOST_OTHERS = 5  # words beside a label: more are a sentence
+_SURE = 0.5  # quality of a label by meaning, from which it is no value of another
+_PAIR = 2  # columns of a table of labels and values
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +47,15 @@ class LayoutExtractor:
     """Values beside, below, or in the row or column of their labels, and the rows of tables whose
     headers name a list's fields.
 
-    A label may be misread by a letter or two, or be another term for the same thing (`terms`). Every
+    A label may be misread by a letter or two, or be another term for the same thing (`terms`); with an
+    `embedder`, what is still not found is looked for beside labels that mean it (`meanings`). Every
     value belongs to the label that it fits best, over all fields together; one without a label is not
     found rather than guessed. Beside columns that a header names, the schema's constraints or
     elimination may tell what another column is.
     """
 
-    def __init__(self, *, min_score: float = _LEAST) -> None:
+    def __init__(self, *, embedder: Embedder | None = None, min_score: float = _LEAST) -> None:
+        self._meanings = None if embedder is None else LabelMeanings(embedder)
         self._min_score = min_score
 
     demand = staticmethod(holds_nothing)
@@ -58,19 +67,64 @@ class LayoutExtractor:
         single = [field for field in schema.fields if not field.group]
         places: list[tuple[int, _Place]] = []
         for page in document.pages:
-            places += ((page.number, place) for place in _places(page, single, conventions))
-        candidates = [
-            _candidate(number, place) for number, place in _assigned(places) if place.score >= self._min_score
-        ]
+            anchors = anchors_of(page, segments_of(page), single)
+            if self._meanings is not None:
+                anchors = self._meanings.undisputed(page, anchors, single)
+            places += ((page.number, place) for place in _places(page, anchors, conventions))
+        assigned = self._good(places)
+        assigned += self._good(self._by_meaning(document, single, assigned, conventions))
+        candidates = [_candidate(number, place) for number, place in assigned]
         groups = dict.fromkeys(field.group for field in schema.fields if field.group)
         for group in groups:
             fields = [field for field in schema.fields if field.group == group]
             candidates += row_candidates(document, fields, constraints, conventions, extractor=_NAME)
+        candidates += computed(document, schema.fields, constraints, candidates, conventions, extractor=_NAME)
+        candidates += only_left(document, schema.fields, candidates, conventions, extractor=_NAME)
         order = {field.path: number for number, field in enumerate(schema.fields)}
         return sorted(
             candidates,
             key=lambda each: (order.get(_generic(each.path), len(order)), _row(each.path), -each.score),
         )
+
+    def _good(self, places: Sequence[tuple[int, _Place]]) -> list[tuple[int, _Place]]:
+        return [each for each in _assigned(places) if each[1].score >= self._min_score]
+
+    def _by_meaning(
+        self,
+        document: PagedDocument,
+        fields: Sequence[Field],
+        assigned: Sequence[tuple[int, _Place]],
+        conventions: Conventions,
+    ) -> list[tuple[int, _Place]]:
+        """Places of fields that nothing was found for, beside labels that mean them."""
+        found = {place.anchor.field.path for _, place in assigned}
+        wanted = [field for field in fields if field.path not in found]
+        places: list[tuple[int, _Place]] = []
+        if self._meanings is None or not wanted:
+            return places
+        best = {place.anchor.field.path: (number, place) for number, place in reversed(assigned)}
+        for page in document.pages:
+            own = [place for number, place in best.values() if number == page.number]
+            taken = {index for place in own for index in place.words}
+            taken |= {index for place in own for index in range(place.anchor.first, place.anchor.end)}
+            segments = segments_of(page)
+            anchors = self._meanings.anchors(page, segments, fields, wanted=wanted, taken=taken)
+            sure = [anchor for _, anchor in anchors if anchor.quality >= _SURE]
+            taken |= {index for anchor in sure for index in range(anchor.first, anchor.end)}
+            options = []
+            for near, anchor in anchors:
+                there = [
+                    place
+                    for words, score, why in _regions(page, segments, anchor, taken)
+                    if not _holds_a_date(page, words, anchor.field, fields, conventions)
+                    for place in _parsed(page, anchor, words, score, why, conventions)
+                    if not _another_sort(place, fields, conventions)
+                ]
+                lies = max((place.score for place in there), default=0.0)
+                if lies >= self._min_score:
+                    options.append(Option(near + lies, anchor.field.path, anchor.first, there))
+            places += ((page.number, place) for option in best_pairs(options) for place in option.value)
+        return places
 
 
 def _generic(path: str) -> str:
@@ -82,9 +136,8 @@ def _row(path: str) -> int:
     return int(path.partition("[")[2].partition("]")[0]) if "[" in path else -1
 
 
-def _places(page: PageLayout, fields: Sequence[Field], conventions: Conventions) -> Iterator[_Place]:
+def _places(page: PageLayout, anchors: Sequence[Anchor], conventions: Conventions) -> Iterator[_Place]:
     segments = segments_of(page)
-    anchors = anchors_of(page, segments, fields)
     taken = {index for anchor in anchors if anchor.quality > 0.5 for index in range(anchor.first, anchor.end)}
     for anchor in anchors:
         for words, score, why in _regions(page, segments, anchor, taken):
@@ -95,9 +148,11 @@ def _regions(
     page: PageLayout, segments: Sequence[Segment], anchor: Anchor, taken: set[int]
 ) -> Iterator[tuple[Sequence[int], float, str]]:
     """Runs of words that may hold the anchor's value, with how well they lie."""
+    if _in_running_text(page, anchor):
+        return
     height = max(anchor.box.height, 4.0)
     inside = _until_label(range(anchor.end, anchor.segment.end), taken)
-    if page.words[anchor.segment.end - 1].text.endswith(":"):
+    if page.words[anchor.segment.end - 1].text.endswith(":") or _labels_its_row(page, anchor):
         inside = ()  # the rest of a longer label
     if anchor.rest:
         yield (anchor.end - 1,), 1.0, f"after {anchor.label!r}"
@@ -125,6 +180,8 @@ def _regions(
         and _same_column(segment.box, anchor.box, height)
     ]
     for rank, (distance, segment) in enumerate(sorted(below, key=lambda each: each[0])[:2]):
+        if not right and any(_beside(segment, other) for other in segments):
+            continue  # the label of the next line, under one that has no value
         words = _until_label(range(segment.first, segment.end), taken)
         if words and not inside:
             yield words, (0.85 - 0.05 * max(distance, 0.0) / height) * 0.7**rank, f"below {anchor.label!r}"
@@ -157,6 +214,13 @@ def _from_cells(
         key=lambda cell: cell.row,
     )
     for cell in below[:1]:
+        labels_next = not right and any(
+            other.row == cell.row and other.column > cell.column and other.first < other.end
+            for other in table.cells
+        )
+        a_list = table.columns > _PAIR and len(below) > 1
+        if labels_next or a_list or _labels_its_row(page, anchor):
+            continue
         if words := _until_label(range(cell.first, cell.end), taken):
             yield words, 0.8, f"below {anchor.label!r} in its column"
 
@@ -168,6 +232,52 @@ def _until_label(words: Iterable[int], taken: set[int]) -> tuple[int, ...]:
             break
         found.append(index)
     return tuple(found)
+
+
+def _holds_a_date(
+    page: PageLayout,
+    words: Sequence[int],
+    field: Field,
+    fields: Sequence[Field],
+    conventions: Conventions,
+) -> bool:
+    """Whether a number would be the day of a date."""
+    text = " ".join(page.words[index].text for index in words)
+    dates = (other for other in fields if other.kind == "date")
+    return field.kind in ("number", "integer") and any(parse(each, text, conventions) for each in dates)
+
+
+def _another_sort(place: _Place, fields: Sequence[Field], conventions: Conventions) -> bool:
+    """Whether the text of a name is the date or choice of another field: anything is a string."""
+    field = place.anchor.field
+    return (
+        field.kind == "string"
+        and field.pattern is None
+        and any(
+            parse(other, place.quote, conventions) is not None
+            for other in fields
+            if other.kind in ("date", "enum", "boolean")
+        )
+    )
+
+
+def _labels_its_row(page: PageLayout, anchor: Anchor) -> bool:
+    """Whether a label stands in the first of two columns of several rows: the value is in the second."""
+    segment = anchor.segment
+    if segment.table is None or segment.cell is None or anchor.field.kind != "string":
+        return False
+    table = page.tables[segment.table]
+    return table.columns == _PAIR and table.rows > _PAIR and table.cells[segment.cell].column == 0
+
+
+def _in_running_text(page: PageLayout, anchor: Anchor) -> bool:
+    """Whether the words of a label stand in the middle of a sentence."""
+    others = anchor.segment.end - anchor.segment.first - (anchor.end - anchor.first)
+    return others > _MOST_OTHERS and not page.words[anchor.end - 1].text.endswith(":")
+
+
+def _beside(segment: Segment, other: Segment) -> bool:
+    return other.box.left >= segment.box.right - 1 and _same_row(segment.box, other.box)
 
 
 def _same_row(box: Box, other: Box) -> bool:
