@@ -58,7 +58,7 @@ components:
   cleaner: {use: preprocessor/standard, config: {validation_share: 0}, purpose: Clean}
   trainer:
     use: trainer/embedding
-    config: {learning_rate: 0.0003, epochs: 8, batch: 12, max_tokens: 32, threads: 1}
+    config: {learning_rate: 0.0003, epochs: 8, batch: 12, max_tokens: 32, base_share: 0, threads: 1}
     purpose: Train
   gate: {use: evaluator/paired, config: {blueprint: house.yaml, better: [found]}, purpose: Judge}
   models: {use: model-registry/files, config: {path: embedders}, purpose: Keep}

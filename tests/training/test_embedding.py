@@ -77,6 +77,7 @@ def config(base: Path, tmp_path: Path) -> EmbeddingConfig:
         epochs=10,
         batch=4,
         max_tokens=16,
+        base_share=0,
         check_every=4,
         patience=None,
     )
@@ -85,7 +86,13 @@ def config(base: Path, tmp_path: Path) -> EmbeddingConfig:
 @pytest.fixture(scope="module")
 def trained(base: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     folder = tmp_path_factory.mktemp("trained")
-    settings: dict[str, Any] = {"learning_rate": 0.003, "epochs": 20, "batch": 4, "max_tokens": 16}
+    settings: dict[str, Any] = {
+        "learning_rate": 0.003,
+        "epochs": 20,
+        "batch": 4,
+        "max_tokens": 16,
+        "base_share": 0,
+    }
     given = EmbeddingConfig(
         data="", folder=str(folder), base=str(base), check_every=10, patience=None, **settings
     )
@@ -199,6 +206,19 @@ def test_prefixes_are_those_of_training_in_serving(config: EmbeddingConfig, tmp_
     assert np.array_equal(bare.embed(long), bare.embed(["word " * 14]))  # cut at 16 tokens, as in training
 
 
+def test_the_weights_are_between_those_of_training_and_base(
+    config: EmbeddingConfig, base: Path, tmp_path: Path
+) -> None:
+    def of(share: float) -> dict[str, Any]:
+        given = replace(config, max_steps=3, base_share=share, folder=str(tmp_path / f"{share}"))
+        return dict(load_file(main(given, data=DATA).folder / "model.safetensors"))
+
+    trained, between, began = of(0), of(0.25), load_file(base / "model.safetensors")
+    name = "encoder.layer.0.output.dense.weight"
+    assert not np.allclose(trained[name], began[name], atol=1e-4)
+    assert np.allclose(between[name], 0.75 * trained[name] + 0.25 * began[name], atol=1e-6)
+
+
 class TestRefused:
     def test_a_conversation(self, config: EmbeddingConfig) -> None:
         said = (Message("system", "Be kind."), *row(0).messages)
@@ -238,6 +258,7 @@ class TestRefused:
             ({"max_tokens": 7}, "max_tokens is 7; it must be at least 8"),
             ({"temperature": 0.0}, "temperature is 0.0; it must be above 0"),
             ({"patience": 0}, "patience is 0; it must be at least 1"),
+            ({"base_share": 1.0}, "base_share is 1.0; it must be at least 0 and below 1"),
         ],
     )
     def test_settings(self, settings: dict[str, Any], message: str, config: EmbeddingConfig) -> None:

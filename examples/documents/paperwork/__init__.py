@@ -4,7 +4,7 @@ from paperwork.building import BUILDING
 from paperwork.documents import KINDS, make
 from paperwork.layouts import Layout
 from paperwork.measuring import MEASURING
-from paperwork.scans import ROUTES, Route, routed
+from paperwork.routes import ROUTES, Route, routed
 from paperwork.sheet import Made, TrueTable, TrueWord, Truth
 
 __all__ = [

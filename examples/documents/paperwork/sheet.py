@@ -13,7 +13,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from asbuilt.pages import Box
 
-__all__ = ["Made", "Sheet", "TrueTable", "TrueWord", "Truth"]
+__all__ = ["Made", "Placed", "Sheet", "TrueTable", "TrueWord", "Truth"]
 
 Align = Literal["left", "right", "center"]
 
@@ -53,14 +53,33 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """Words [first, end) as they were drawn: one text, or one cell of the sheet's grid number `grid`."""
+
+    first: int
+    end: int
+    page: int
+    x: float
+    y: float
+    size: float
+    bold: bool
+    value: Any
+    grid: int | None
+    row: int
+    column: int
+    span: int
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
-    """A document and the truth about it. `scale` pixels of a picture are a point of the truth."""
+    """A document and the truth about it; `placed` is how it was drawn, where it is a PDF as it was made."""
 
     name: str
     data: bytes
     kind: str
     layout: str
     truth: Truth
+    placed: tuple[Placed, ...] = ()
 
 
 @dataclass
@@ -76,6 +95,7 @@ class Sheet:
     fields: dict[str, Any] = field(default_factory=dict)
     evidence: dict[str, tuple[int, ...]] = field(default_factory=dict)
     tables: list[TrueTable] = field(default_factory=list)
+    placed: list[Placed] = field(default_factory=list)
     page: int = 1
 
     def __post_init__(self) -> None:
@@ -93,8 +113,10 @@ class Sheet:
         align: Align = "left",
         key: str | None = None,
         value: Any = None,
+        cell: tuple[int, int, int] | None = None,
     ) -> float:
-        """Draw a line whose baseline is at `y`; with `key` it is the value of a field. Its width."""
+        """Draw a line whose baseline is at `y`; with `key` it is the value of a field. `cell` is row,
+        column and span in the grid that is being drawn. Gives its width."""
         font, size = (self.bold if bold else self.font), size or self.size
         total: float = stringWidth(string, font, size)
         left = x - (total if align == "right" else total / 2 if align == "center" else 0)
@@ -109,6 +131,10 @@ class Sheet:
             x0 = left + stringWidth(string[:start], font, size)
             box = Box(x0, y - ascent, x0 + stringWidth(word, font, size), y - descent)
             self.words.append(TrueWord(word, self.page, box))
+        row, column, span = cell or (0, 0, 1)
+        grid = None if cell is None else len(self.tables)
+        placed = (first, len(self.words), self.page, left, y, size, bold, value, grid, row, column, span)
+        self.placed.append(Placed(*placed))
         if key is not None:
             self.fields[key] = string if value is None else value
             self.evidence[key] = (*self.evidence.get(key, ()), *range(first, len(self.words)))
@@ -153,7 +179,16 @@ class Sheet:
                 width = sum(widths[column : column + span])
                 at = {"left": left + 4, "right": left + width - 4, "center": left + width / 2}[align]
                 if text:
-                    self.text(at, baseline, text, align=align, bold=number < headers, key=key, value=value)
+                    self.text(
+                        at,
+                        baseline,
+                        text,
+                        align=align,
+                        bold=number < headers,
+                        key=key,
+                        value=value,
+                        cell=(number, column, span),
+                    )
                 if rules == "all":
                     self.box(left, y + leading * number, width, leading)
                 column += span
@@ -180,4 +215,4 @@ class Sheet:
             tuple(absent),
             tuple(self.tables),
         )
-        return Made(f"{name}.pdf", self._buffer.getvalue(), kind, layout, truth)
+        return Made(f"{name}.pdf", self._buffer.getvalue(), kind, layout, truth, tuple(self.placed))

@@ -135,35 +135,57 @@ def _numbers(body: _Body, column: int, field: Field, conventions: Conventions) -
 
 
 def _named(page: PageLayout, table: Table, fields: Sequence[Field]) -> Columns | None:
-    """The header that names most fields among the first rows."""
+    """The header that names most fields, among the first rows or else further down."""
     marked = {cell.row for cell in table.cells if cell.header}
     depths = [max(marked) + 1] if marked else range(1, min(_HEADER_ROWS, table.rows - 1) + 1)
     other = also_called(fields)
+    best = _likest(_heads(page, table, range(depth), fields, other) for depth in depths)
+    if best is None or len(best.known) < min(_PAIR, len(fields)):
+        # A sheet may be one table from its head to its sums: the header of its list is further down.
+        rows = (range(row, row + 1) for row in range(1, table.rows - 1))
+        below = _likest(_heads(page, table, row, fields, other) for row in rows)
+        if below is not None and len(below.known) >= _PAIR:
+            return below
+    return best
+
+
+def _likest(found: Iterable[Columns | None]) -> Columns | None:
     best: Columns | None = None
     best_total = 0.0
-    for depth in depths:
-        heads: dict[int, list[str]] = {}
-        for cell in table.cells:
-            if cell.row < depth:
-                for column in range(cell.column, cell.column + cell.column_span):
-                    heads.setdefault(column, []).append(_text(page, cell))
-        scored = sorted(
-            (
-                (_likeness(field, other[field.path], " ".join(texts)), column, number)
-                for column, texts in heads.items()
-                for number, field in enumerate(fields)
-            ),
-            key=lambda each: (-each[0], each[1], each[2]),
-        )
-        given: dict[int, Column] = {}
-        for score, column, number in scored:
-            taken = {each.field.path for each in given.values()}
-            if score >= _LEAST and column not in given and fields[number].path not in taken:
-                given[column] = Column(fields[number], score, f"column {fields[number].labels[0]!r}")
-        total = sum(each.quality for each in given.values())
-        if given and total > best_total + 0.01:
-            best, best_total = Columns(given, depth), total
+    for columns in found:
+        total = sum(each.quality for each in columns.known.values()) if columns else 0.0
+        if total > best_total + 0.01:
+            best, best_total = columns, total
     return best
+
+
+def _heads(
+    page: PageLayout,
+    table: Table,
+    rows: range,
+    fields: Sequence[Field],
+    other: Mapping[str, Sequence[str]],
+) -> Columns | None:
+    """The columns that `rows` name, taken for the header."""
+    heads: dict[int, list[str]] = {}
+    for cell in table.cells:
+        if cell.row in rows:
+            for column in range(cell.column, cell.column + cell.column_span):
+                heads.setdefault(column, []).append(_text(page, cell))
+    scored = sorted(
+        (
+            (_likeness(field, other[field.path], " ".join(texts)), column, number)
+            for column, texts in heads.items()
+            for number, field in enumerate(fields)
+        ),
+        key=lambda each: (-each[0], each[1], each[2]),
+    )
+    given: dict[int, Column] = {}
+    for score, column, number in scored:
+        taken = {each.field.path for each in given.values()}
+        if score >= _LEAST and column not in given and fields[number].path not in taken:
+            given[column] = Column(fields[number], score, f"column {fields[number].labels[0]!r}")
+    return Columns(given, rows.stop) if given else None
 
 
 def _likeness(field: Field, other: Sequence[str], head: str) -> float:

@@ -17,6 +17,7 @@ _SAME = {
     "hst": "tax", "pst": "tax", "excl": "excluding", "ex": "excluding", "exclusive": "excluding",
     "incl": "including", "inc": "including", "inclusive": "including", "hrs": "hours", "hour": "hours",
     "amts": "amount", "descr": "description", "tot": "total",
+    "taxes": "tax",
 }  # fmt: skip
 _FILLERS = frozenset(["the", "of", "a", "an", "is", "to", "for", "your", "our", "in"])
 _APART = re.compile(r"\bsub[ -]total", re.IGNORECASE)

@@ -13,7 +13,7 @@ from asbuilt.extraction.remainder import computed, only_left
 from asbuilt.extraction.rows import row_candidates
 from asbuilt.extraction.values import Conventions, Parsed, conventions_of, parse
 from asbuilt.fields import Candidate, Field, FieldSchema, PagedDocument
-from asbuilt.pages import Box, PageLayout
+from asbuilt.pages import Box, Cell, PageLayout
 from asbuilt.registry import component
 from asbuilt.resources.demand import holds_nothing
 from asbuilt.roles import Embedder
@@ -27,6 +27,7 @@ _BELOW = 3.2  # heights of a line
 _LEAST = 0.3
 _MOST_OTHERS = 5  # words beside a label: more are a sentence
 _SURE = 0.5  # quality of a label by meaning, from which it is no value of another
+_OR = ("/", "|", "or", "and", "&")
 _PAIR = 2  # columns of a table of labels and values
 
 
@@ -108,7 +109,8 @@ class LayoutExtractor:
             taken = {index for place in own for index in place.words}
             taken |= {index for place in own for index in range(place.anchor.first, place.anchor.end)}
             segments = segments_of(page)
-            anchors = self._meanings.anchors(page, segments, fields, wanted=wanted, taken=taken)
+            dates = {each.first for each in segments if _is_date(page, each, fields, conventions)}
+            anchors = self._meanings.anchors(page, segments, fields, wanted=wanted, taken=taken, dates=dates)
             sure = [anchor for _, anchor in anchors if anchor.quality >= _SURE]
             taken |= {index for anchor in sure for index in range(anchor.first, anchor.end)}
             options = []
@@ -154,6 +156,8 @@ def _regions(
     inside = _until_label(range(anchor.end, anchor.segment.end), taken)
     if page.words[anchor.segment.end - 1].text.endswith(":") or _labels_its_row(page, anchor):
         inside = ()  # the rest of a longer label
+    if inside and page.words[inside[0]].text in _OR:
+        inside = ()  # another word for the same
     if anchor.rest:
         yield (anchor.end - 1,), 1.0, f"after {anchor.label!r}"
     if inside:
@@ -218,11 +222,15 @@ def _from_cells(
             other.row == cell.row and other.column > cell.column and other.first < other.end
             for other in table.cells
         )
-        a_list = table.columns > _PAIR and len(below) > 1
+        a_list = table.columns > _PAIR and len(below) > 1 and _has_digits(page, below[1])
         if labels_next or a_list or _labels_its_row(page, anchor):
             continue
         if words := _until_label(range(cell.first, cell.end), taken):
             yield words, 0.8, f"below {anchor.label!r} in its column"
+
+
+def _has_digits(page: PageLayout, cell: Cell) -> bool:
+    return any(letter.isdigit() for word in page.words[cell.first : cell.end] for letter in word.text)
 
 
 def _until_label(words: Iterable[int], taken: set[int]) -> tuple[int, ...]:
@@ -232,6 +240,11 @@ def _until_label(words: Iterable[int], taken: set[int]) -> tuple[int, ...]:
             break
         found.append(index)
     return tuple(found)
+
+
+def _is_date(page: PageLayout, segment: Segment, fields: Sequence[Field], conventions: Conventions) -> bool:
+    text = " ".join(page.words[index].text for index in range(segment.first, segment.end))
+    return any(parse(field, text, conventions) is not None for field in fields if field.kind == "date")
 
 
 def _holds_a_date(

@@ -27,6 +27,7 @@ _LEAST = 0.45
 _MOST_WORDS = 10
 _EXPECTED = 0.1  # nearer by this is a field that the schema requires and that is still missing
 _WEAK, _CLEARLY = 0.6, 0.15
+_ABBREVIATED = 5  # letters and a dot
 _PAIR = 2
 _HEAD_AND_VALUES = 2
 _BEST = 0.75
@@ -49,13 +50,17 @@ class LabelMeanings:
         *,
         wanted: Sequence[Field],
         taken: set[int],
+        dates: set[int],
     ) -> list[tuple[float, Anchor]]:
-        """Labels of the `wanted` among `fields` with how near they are, outside of the words `taken`. One may
-        mean several dates or several numbers, else the nearest field alone."""
+        """Labels of the `wanted` among `fields` with how near they are, outside of the words `taken`; `dates`
+        are the first words of segments that are dates. One may mean several dates or several numbers, else
+        the nearest field alone."""
         labels = [
             label
             for segment in segments
-            if (label := _label(page, segment, taken)) is not None and not _in_a_list(page, segment)
+            if segment.first not in dates
+            and not _in_a_list(page, segment)
+            and (label := _label(page, segment, taken)) is not None
         ]
         if not labels or not wanted:
             return []
@@ -146,7 +151,10 @@ def _label(page: PageLayout, segment: Segment, taken: set[int]) -> tuple[Segment
         end = index + 1
         if text.endswith(":"):
             break
-    text = " ".join(words).strip(" :#.-").casefold()
+    text = " ".join(words)
+    if len(words[-1]) > _ABBREVIATED and text.endswith(".") if words else False:
+        return None  # the end of a sentence
+    text = text.strip(" :#.-").casefold()
     if not words or len(words) > _MOST_WORDS or not label_words(text):
         return None
     return segment, after_hint(page, end, segment.end), text

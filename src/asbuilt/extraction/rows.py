@@ -68,6 +68,7 @@ def _items(
     fields = {number: column.field for number, column in columns.known.items()}
     numeric = {number for number, field in fields.items() if is_number(field)}
     pending: dict[int, tuple[int, ...]] | None = None
+    summed = False
     for row in range(columns.header_rows, table.rows):
         cells = {
             cell.column: tuple(range(cell.first, cell.end))
@@ -85,7 +86,10 @@ def _items(
             if column in texts and parse(field, texts[column], conventions) is not None
         ]
         with_numbers = [column for column in parsed if column in numeric]
-        if any(_names_a_sum(texts[column]) for column in texts if column not in numeric):
+        if any(_names_a_sum(texts[column]) for column in texts if column not in numeric) or (
+            summed and len(texts) < len(fields)
+        ):
+            summed = True
             if pending is not None:
                 yield pending
             pending = None

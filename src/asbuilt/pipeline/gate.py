@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 from asbuilt.blueprint import Blueprint, EvaluationMetric, load_checked
@@ -107,9 +108,13 @@ class PairedEvaluator:
             for work in (works[metric.name],)
         ]
         reasons = tuple(_reason(measure) for measure in measures if not measure.passed)
-        first = works[metrics[0][0].name]
-        advice = _advice(metrics[0][1], cases[first], ours[first]) if reasons else ()
-        return GateVerdict(not reasons, tuple(measures), reasons, advice)
+        failed = [
+            (measure, works[metric.name])
+            for (metric, measure), found in zip(metrics, measures, strict=True)
+            if not found.passed
+        ]
+        advice = [_advice(measure, cases[work], ours[work]) for measure, work in failed[:1]]
+        return GateVerdict(not reasons, tuple(measures), reasons, tuple(chain.from_iterable(advice)))
 
     @cached_property
     def _blueprint(self) -> Blueprint:
@@ -206,6 +211,8 @@ def _reason(measure: GateMeasure) -> str:
 
 def _advice(measure: MeasureRef, cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:
     """What the candidate's failures have in common."""
+    if task_of(measure) == "retrieve":
+        return _advice_of_retrieval(measure, cases, outcomes)
     scores = score_cases(measure, cases, outcomes).by_case
     failed = [case for case in cases if scores.get(case.id, 1.0) < 1.0]
     kinds: dict[str, list[str]] = {
@@ -225,3 +232,17 @@ def _advice(measure: MeasureRef, cases: Sequence[Case], outcomes: Mapping[str, O
             some = ", ".join(ids[:_SHOWN]) + (", ..." if len(ids) > _SHOWN else "")
             told.append(f"{len(ids)} of {len(failed)} failures ({some}): {what}.")
     return tuple(told)
+
+
+def _advice_of_retrieval(
+    measure: MeasureRef, cases: Sequence[Case], outcomes: Mapping[str, Outcome]
+) -> tuple[str, ...]:
+    scores = score_cases(measure, cases, outcomes).by_case
+    failed = [case.id for case in cases if scores.get(case.id, 1.0) < 1.0]
+    if not failed:
+        return ()
+    some = ", ".join(failed[:_SHOWN]) + (", ..." if len(failed) > _SHOWN else "")
+    return (
+        f"{len(failed)} questions ({some}) lack a document among the first: more rows that ask as these do, "
+        "or a higher base_share where the embedder that serves does better.",
+    )

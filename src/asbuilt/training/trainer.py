@@ -162,6 +162,7 @@ class EmbeddingTrainer:
         *,
         base: str = EMBEDDER,
         temperature: float = 0.05,
+        base_share: float = 0.5,
         learning_rate: float = 2e-5,
         epochs: float = 1.0,
         max_steps: int | None = None,
@@ -177,6 +178,7 @@ class EmbeddingTrainer:
         self._settings: dict[str, Any] = {
             "base": base,
             "temperature": temperature,
+            "base_share": base_share,
             "learning_rate": learning_rate,
             "epochs": epochs,
             "max_steps": max_steps,

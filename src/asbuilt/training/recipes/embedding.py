@@ -38,7 +38,9 @@ class EmbeddingConfig:
     """What a training does. A step of the optimizer sees `batch` rows at once: each question is compared
     with all of their passages, so that more rows are harder and better.
 
-    `base` is the starter embedder's name or a folder with a BERT encoder. Cosines are divided by
+    `base` is the starter embedder's name or a folder with a BERT encoder. The weights of the result are the
+    averages of those of training and those of the base, which have `base_share` (Wortsman et al., arXiv
+    2109.01903): so questions of other kinds than the rows' lose nothing. Cosines are divided by
     `temperature` before they compete. Some models want a prefix before questions or passages. `patience`
     checks of the validation loss without a better one end the training; the best checkpoint is kept.
     Lengths are in tokens; longer texts are cut, as they are in serving.
@@ -48,6 +50,7 @@ class EmbeddingConfig:
     folder: str
     base: str = EMBEDDER
     temperature: float = 0.05
+    base_share: float = 0.5
     learning_rate: float = 2e-5
     epochs: float = 1.0
     max_steps: int | None = None
@@ -67,6 +70,8 @@ class EmbeddingConfig:
         for name in ("max_steps", "patience", "threads"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise UserError(f"{name} is {value!r}; it must be at least 1.")
+        if not 0 <= self.base_share < 1:
+            raise UserError(f"base_share is {self.base_share!r}; it must be at least 0 and below 1.")
         for name in ("learning_rate", "epochs", "temperature"):
             if not 0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} is {getattr(self, name)!r}; it must be above 0.")
@@ -185,6 +190,7 @@ def _train(
 
     # 4. The result, complete or not there at all.
     def save(folder: str) -> None:
+        _average(trainer.model, base, share=config.base_share)
         trainer.model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         shutil.copytree(base / "1_Pooling", Path(folder) / "1_Pooling", dirs_exist_ok=True)
@@ -198,6 +204,18 @@ def _train(
         template="",
         watch=watch,
     )
+
+
+def _average(model: Any, base: Path, *, share: float) -> None:
+    """Move the weights towards those that the training began with."""
+    import torch
+    from transformers import AutoModel
+
+    began = AutoModel.from_pretrained(base, dtype=torch.float32, add_pooling_layer=False).state_dict()
+    with torch.no_grad():
+        for name, weights in model.state_dict().items():
+            if weights.is_floating_point():
+                weights.lerp_(began[name].to(weights.device), share)
 
 
 def pooled(states: Any, mask: Any, pooling: str) -> Any:

@@ -1,4 +1,4 @@
-"""PDF pages -> pictures of them, as scanners and telephones make them."""
+"""The ways by which a document comes: as a PDF, as pictures that scanners make of it, as an Office file."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ import numpy as np
 import pypdfium2
 from PIL import Image, ImageFilter
 
+from paperwork.office import as_docx, as_xlsx
 from paperwork.sheet import Made
 
 __all__ = ["ROUTES", "Route", "routed"]
 
-Route = Literal["text", "clean", "scan", "turned"]
-ROUTES: tuple[Route, ...] = ("text", "clean", "scan", "turned")
+Route = Literal["text", "clean", "scan", "turned", "docx", "xlsx"]
+ROUTES: tuple[Route, ...] = ("text", "clean", "scan", "turned", "docx", "xlsx")
 """text: the PDF as it was made; clean: a picture of it; scan: a mildly worn one (skew, blur, noise, grey
-paper, JPEG); turned: the worn one upside down."""
+paper, JPEG); turned: the worn one upside down; docx, xlsx: the same in an Office file."""
 
 DPI = 200
 
 
 def routed(made: Made, route: Route, *, seed: int = 0) -> Made:
-    """The same document by another way. Truth stays in points of the upright page."""
+    """The same document by another way. Truth stays in points of the upright page; Office files have the
+    truth's words in their own order."""
     if route == "text":
         return made
+    if route in ("docx", "xlsx"):
+        return as_docx(made) if route == "docx" else as_xlsx(made)
     document = pypdfium2.PdfDocument(made.data)
     pictures = [page.render(scale=DPI / 72).to_pil().convert("RGB") for page in document]
     document.close()
