@@ -84,12 +84,13 @@ def test_latency_counts_from_when_a_request_was_due(stalls: bool) -> None:
     late = [
         measured[at] - expected[at]
         for at, each in enumerate(result.samples)
-        if stall is None or abs(each.due - stall[0]) > 0.02  # which side it falls on is chance
+        # The stall begins when a request has come, so a little late: which side these fall on is chance.
+        if stall is None or not -0.02 <= each.due - stall[0] <= 0.1
     ]
     assert quantiles(late, n=20)[-1] < 0.060
     assert min(late) > -0.010
     if stall is not None:
-        inside = [each for each in result.samples if stall[0] + 0.02 < each.due < stall[1] - 0.02]
+        inside = [each for each in result.samples if stall[0] + 0.1 < each.due < stall[1] - 0.02]
         assert len(inside) > 20
         assert all(each.latency_s > stall[1] - each.due for each in inside)
 

@@ -14,22 +14,24 @@ GIB = 2**30
 
 def plan(**options: object) -> TrainingPlan:
     """torchtune's recipes: adapters of rank 8 in bf16, chunked cross entropy."""
-    return TrainingPlan(**{"rank": 8, "adapter_precision": "bf16", "chunked_loss": True} | options)  # type: ignore[arg-type]
+    recipe = {"rank": 8, "adapter_precision": "bf16", "chunked_loss": True, "accumulated": False}
+    return TrainingPlan(**recipe | options)  # type: ignore[arg-type]
 
 
 PUBLISHED = [
     # model, plan, published peak in GiB, our error
-    ("Llama 3.2 3B", plan(method="full", batch=2, sequence=4096), 24.9, 0.06),
+    ("Llama 3.2 3B", plan(method="full", batch=2, sequence=4096), 24.9, -0.009),
     ("Llama 3.2 3B", plan(batch=2, sequence=4096), 8.5, -0.016),
     ("Llama 3.2 3B", plan(method="qlora", batch=2, sequence=4096), 4.6, -0.028),
     ("Llama 3.1 8B", plan(batch=2, sequence=2048), 16.2, 0.04),
     ("Llama 3.1 8B", plan(method="qlora", batch=2, sequence=2048), 7.4, -0.035),
     # torch.compile fuses what an eager step keeps, so that without checkpointing we are on the safe side.
-    ("Llama 3.2 3B", plan(method="full", batch=2, sequence=4096, checkpointing=False), 42.9, 0.14),
-    ("Llama 3.1 8B", plan(batch=2, sequence=2048, checkpointing=False), 30.3, 0.23),
+    ("Llama 3.2 3B", plan(method="full", batch=2, sequence=4096, checkpointing=False), 42.9, 0.11),
+    ("Llama 3.1 8B", plan(batch=2, sequence=2048, checkpointing=False), 30.3, 0.257),
 ]
 """pytorch/torchtune, README.md: peaks of compiled runs on packed data. That the 8B LoRA on 24 GB
-checkpoints, and on 48 GB does not, is an assumption, and so is a batch of 2 for the 3B."""
+checkpoints, and on 48 GB does not, is an assumption, and so is a batch of 2 for the 3B. No gradients are
+accumulated."""
 
 
 @pytest.mark.parametrize(("name", "training", "published", "error"), PUBLISHED)
@@ -76,7 +78,7 @@ def test_chosen_targets() -> None:
 )
 def test_state_of_full_training(options: dict[str, object], bytes_per_param: int) -> None:
     shape = MODELS["Llama 3.1 8B"].shape
-    memory = training_memory(shape, plan(method="full", **options))
+    memory = training_memory(shape, plan(method="full", accumulated=True, **options))
     state = memory.total_bytes - memory.activations_bytes - memory.logits_bytes
     assert state == bytes_per_param * shape.params
 
@@ -92,7 +94,7 @@ def test_preference_pairs_double_the_tokens() -> None:
     once = training_memory(shape, TrainingPlan(checkpointing=False))
     pairs = training_memory(shape, TrainingPlan(checkpointing=False, preference=True))
     assert pairs.activations_bytes == 2 * once.activations_bytes
-    assert pairs.logits_bytes == 2 * once.logits_bytes * 4 // 3
+    assert pairs.logits_bytes == 2 * once.logits_bytes * 5 // 3
     assert pairs.weights_bytes == once.weights_bytes  # the reference is the base without its adapter
 
 
@@ -118,4 +120,5 @@ def test_what_saves_memory_saves_memory(shape: ModelShape, batch: int, sequence:
     assert total(method="qlora") < total(method="lora") < total(method="full")
     assert total() <= total(checkpointing=False)
     assert total(optimizer="adamw-8bit") < total()
-    assert total() < total(preference=True)
+    assert total() <= total(preference=True)
+    assert total() <= total(accumulated=True)

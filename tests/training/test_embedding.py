@@ -237,7 +237,9 @@ class TestRefused:
 
     def test_what_does_not_fit(self, config: EmbeddingConfig, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(memory, "_free_bytes", lambda _: 10**8)
-        with pytest.raises(LimitError, match=r"12 texts of up to \d+ tokens at once.*smaller batch"):
+        with pytest.raises(
+            LimitError, match=r"of up to \d+ tokens and \d+ texts of up to \d+ tokens at once.*smaller batch"
+        ):
             main(config, data=DATA)
         assert not (Path(config.folder) / "checkpoints").exists()
 

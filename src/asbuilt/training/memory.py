@@ -23,7 +23,7 @@ _WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 _BEFORE_LOADING_BYTES = 554_000_000
 """What Python, torch, transformers and the data take on a CPU before a model is loaded
 (benchmarks/training_memory.py)."""
-CPU_RUNTIME_BYTES = 700_000_000
+CPU_RUNTIME_BYTES = 650_000_000
 """The same, and a margin for what the first steps allocate."""
 
 
@@ -36,7 +36,8 @@ def training_bytes(
     stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     shape = shape_of_config(stated)
     method: Method = getattr(config, "method", "lora")
-    full = method == "full"
+    mixed = method == "full" and config.precision == "bf16"
+    layers: tuple[int, int] | None = getattr(config, "layers", None)
     plan = TrainingPlan(
         method=method,
         preference=hasattr(config, "beta"),
@@ -45,13 +46,16 @@ def training_bytes(
         learnt=learnt,
         rank=config.rank,
         targets=config.targets,
-        precision="fp32" if full else config.precision,
+        first_layer=layers[0] if layers else 0,
+        precision=config.precision,
+        mixed=mixed,
         checkpointing=config.checkpointing,
+        accumulated=config.batch > config.micro_batch,
     )
     memory = training_memory(shape, plan)
     if gpu:
         return memory.total_bytes + RUNTIME_BYTES["torch"]
-    loading = _BEFORE_LOADING_BYTES + _loading_bytes(folder, stated, plan.precision)
+    loading = _BEFORE_LOADING_BYTES + _loading_bytes(folder, stated, "fp32" if mixed else plan.precision)
     return max(memory.total_bytes + CPU_RUNTIME_BYTES, loading)
 
 

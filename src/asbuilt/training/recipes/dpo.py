@@ -19,6 +19,7 @@ from typing import Any, Literal
 from asbuilt.errors import UserError
 from asbuilt.lineage import PreparedData, TrainedModel, TrainingProgress, TrainingRow
 from asbuilt.training.data_files import read_data
+from asbuilt.training.freed_memory import return_freed_memory
 from asbuilt.training.gguf_base import training_folder
 from asbuilt.training.memory import refuse_what_cannot_fit
 from asbuilt.training.preflight import preflight
@@ -103,6 +104,7 @@ def _train(
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, set_seed
     from trl import DPOConfig, DPOTrainer
 
+    return_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
     gpu = torch.cuda.is_available()

@@ -24,6 +24,7 @@ from asbuilt.retrieval.onnx_folder import stated_pooling
 from asbuilt.training.data_files import read_data
 from asbuilt.training.embedder_base import EMBEDDER, embedder_folder
 from asbuilt.training.embedder_memory import refuse_what_cannot_fit
+from asbuilt.training.freed_memory import return_freed_memory
 from asbuilt.training.processes import rows_of_each
 from asbuilt.training.quiet import quiet_libraries
 from asbuilt.training.row_order import rows_in_order
@@ -102,6 +103,7 @@ def _train(
     from datasets import Dataset
     from transformers import AutoModel, AutoTokenizer, PrinterCallback, Trainer, TrainingArguments, set_seed
 
+    return_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
     gpu = torch.cuda.is_available()
@@ -113,9 +115,9 @@ def _train(
     train = [_tokens(row, tokenizer, config) for row in data.train]
     validation = [_tokens(row, tokenizer, config) for row in data.validation]
     rows = min(rows_of_each(config.batch), len(train))
-    longest = max(len(ids) for row in train for ids in row.values())
-    texts = 3 if any(row["worse_ids"] for row in train) else 2
-    refuse_what_cannot_fit(base, rows=rows * texts, longest=longest, gpu=gpu)
+    passages = rows * (2 if any(row["worse_ids"] for row in train) else 1)
+    texts = ((rows, _longest(train, "query_ids")), (passages, _longest(train, "passage_ids", "worse_ids")))
+    refuse_what_cannot_fit(base, texts=texts, gpu=gpu)
 
     # 2. Model. What pooling does not read of it has no gradient.
     pooling = stated_pooling(base)
@@ -252,6 +254,10 @@ def _tokens(row: TrainingRow, tokenizer: Any, config: EmbeddingConfig) -> dict[s
         "passage_ids": ids(config.passage_prefix + passage),
         "worse_ids": ids(config.passage_prefix + row.worse) if row.worse else [],
     }
+
+
+def _longest(rows: Sequence[dict[str, list[int]]], *names: str) -> int:
+    return max(len(row[name]) for row in rows for name in names)
 
 
 def _step(rows: Sequence[dict[str, list[int]]], tokenizer: Any) -> dict[str, Any]:

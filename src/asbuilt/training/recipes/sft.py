@@ -18,6 +18,7 @@ from typing import Any, Literal
 from asbuilt.errors import UserError
 from asbuilt.lineage import PreparedData, TrainedModel, TrainingProgress
 from asbuilt.training.data_files import read_data
+from asbuilt.training.freed_memory import return_freed_memory
 from asbuilt.training.gguf_base import training_folder
 from asbuilt.training.label_loss import loss_on_labels
 from asbuilt.training.memory import refuse_what_cannot_fit
@@ -113,6 +114,7 @@ def _train(
         set_seed,
     )
 
+    return_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
     gpu = torch.cuda.is_available()
