@@ -22,7 +22,9 @@ from asbuilt.errors import LimitError, UserError  # noqa: E402
 from asbuilt.lineage import TrainedModel, TrainingProgress, TrainingRow  # noqa: E402
 from asbuilt.retrieval.onnx_folder import OnnxFolderEmbedder  # noqa: E402
 from asbuilt.training import memory  # noqa: E402
+from asbuilt.training.embedder_base import embedder_folder  # noqa: E402
 from asbuilt.training.embedder_export import export_embedder, prove_embedder  # noqa: E402
+from asbuilt.training.embedder_memory import embedder_training_bytes, refuse_what_cannot_fit  # noqa: E402
 from asbuilt.training.recipes import embedding  # noqa: E402
 from asbuilt.training.recipes.embedding import EmbeddingConfig, main  # noqa: E402
 from asbuilt.training.run_folder import metrics_of  # noqa: E402
@@ -242,6 +244,16 @@ class TestRefused:
         ):
             main(config, data=DATA)
         assert not (Path(config.folder) / "checkpoints").exists()
+
+    def test_what_does_not_fit_twice(self, config: EmbeddingConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+        base = embedder_folder(config.base)
+        once = embedder_training_bytes(base, texts=((4, 20), (4, 40)))
+        monkeypatch.setattr(memory, "_free_bytes", lambda _: once * 3 // 2)
+        refuse_what_cannot_fit(base, texts=((4, 20), (4, 40)), gpu=False)
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+        refuse_what_cannot_fit(base, texts=((4, 20), (4, 40)), gpu=True)  # each has a GPU of its own
+        with pytest.raises(LimitError, match="2 processes, each with 4 texts of up to 20 tokens and 4 texts"):
+            refuse_what_cannot_fit(base, texts=((4, 20), (4, 40)), gpu=False)
 
     def test_another_kind_of_encoder(self, config: EmbeddingConfig, tmp_path: Path) -> None:
         (tmp_path / "other").mkdir()

@@ -11,6 +11,7 @@ from asbuilt.errors import LimitError
 from asbuilt.resources.hf_config import shape_of_config
 from asbuilt.resources.memory import RUNTIME_BYTES
 from asbuilt.resources.training import Method, TrainingPlan, training_memory
+from asbuilt.training.processes import processes_here
 
 if TYPE_CHECKING:
     from asbuilt.training.recipes.dpo import DpoConfig
@@ -81,8 +82,11 @@ def refuse_what_cannot_fit(
 
 
 def refuse_above_free(needed: int, *, gpu: bool, what: str, hint: str) -> None:
-    """Raises LimitError where `needed` bytes, for `what`, are more than are free."""
+    """Raises LimitError where `needed` bytes, for `what`, are more than are free. Processes that share this
+    machine's memory each need as much; a GPU is each one's own."""
     free = _free_bytes(gpu)
+    if not gpu and (processes := processes_here()) > 1:
+        needed, what = needed * processes, f"{processes} processes, each with {what}"
     if needed > free:
         raise LimitError(
             f"the training would take about {needed / _GIB:.1f} GiB, and {free / _GIB:.1f} GiB are free: "

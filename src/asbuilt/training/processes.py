@@ -9,12 +9,17 @@ import os
 
 from asbuilt.errors import UserError
 
-__all__ = ["is_first_process", "micro_batches", "rows_of_each", "wait_for_all"]
+__all__ = ["is_first_process", "micro_batches", "processes_here", "rows_of_each", "wait_for_all"]
 
 
 def is_first_process() -> bool:
     """Whether this is the process that writes."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def processes_here() -> int:
+    """How many of the processes run on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def micro_batches(batch: int, *, micro_batch: int) -> int:

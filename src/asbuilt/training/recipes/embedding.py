@@ -37,7 +37,8 @@ __all__ = ["EmbeddingConfig", "main", "pooled"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingConfig:
     """What a training does. A step of the optimizer sees `batch` rows at once: each question is compared
-    with all of their passages, so that more rows are harder and better.
+    with all of their passages, so that more rows are harder and better. Several processes divide them, and
+    each compares its own share.
 
     `base` is the starter embedder's name or a folder with a BERT encoder. The weights of the result are the
     averages of those of training and those of the base, which have `base_share` (Wortsman et al., arXiv
